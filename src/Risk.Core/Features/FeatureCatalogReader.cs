@@ -13,6 +13,8 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
     private static readonly string[] s_featureMembers =
         ["name", "text", "field", "calendar", "from", "to", "entity", "aggregate", "of", "window", "delay", "current", "filter", "ratio", "difference", "default"];
 
+    private static readonly string[] s_sources = ["field", "calendar", "aggregate", "ratio", "difference"];
+
     private readonly List<EntityDefinition> _entities = [];
     private readonly List<FilterDefinition> _filters = [];
     private readonly List<FeatureDefinition> _features = [];
@@ -118,7 +120,7 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
         {
             if (!s_featureMembers.Contains(member.Name)) { return Fail($"unknown member '{member.Name}'"); }
         }
-        string[] sources = [.. new[] { "field", "calendar", "aggregate", "ratio", "difference" }.Where(s => element.TryGetProperty(s, out _))];
+        string[] sources = [.. s_sources.Where(s => element.TryGetProperty(s, out _))];
         if (sources.Length != 1) { return Fail("needs exactly one of field, calendar, aggregate, ratio, difference"); }
         double missing = double.NaN;
         if (element.TryGetProperty("default", out JsonElement given) && given.ValueKind != JsonValueKind.Null && !(given.ValueKind == JsonValueKind.Number && given.TryGetDouble(out missing) && double.IsFinite(missing)))
@@ -231,7 +233,7 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
         if (kind != AggregateKind.Distinct && of >= 0 && !schema.NumberFields[of].Required)
         {
             // An event without the value is no event of this aggregate, or its NaN would stay in every sum.
-            string present = $$"""{"not":{"field":"{{ofName}}","op":"is_missing"}}""";
+            string present = $$$"""{"not":{"field":"{{{ofName}}}","op":"is_missing"}}""";
             using JsonDocument both = JsonDocument.Parse(filtered ? $$"""{"all":[{{present}},{{filterGiven.GetRawText()}}]}""" : present);
             if (!TryFilter(both.RootElement, out filter)) { return null; }
         }
