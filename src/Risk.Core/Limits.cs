@@ -75,4 +75,15 @@ public static class Limits
 
     /// <summary>Decompressed bytes that are read before the ratio counts, so that a small regular file is not mistaken for a bomb.</summary>
     public const long DecompressionFloorSize = 8L * 1024 * 1024;
+
+    // --- a feature catalog ------------------------------------------------------------------------------------------------
+
+    /// <summary>Features of a catalog: a view of 512 doubles is 4 KiB; the richest published card models have about 250.</summary>
+    public const int FeatureCountMax = 512;
+
+    /// <summary>Characters of a feature's name, so that a training set's header stays readable.</summary>
+    public const int FeatureNameLengthMax = 64;
+
+    /// <summary>How far back a window with its delay may reach, microseconds: two years. Every event inside is kept.</summary>
+    public const long WindowMax = 731L * 86_400 * 1_000_000;
 }
