@@ -1,3 +1,4 @@
+using Risk.Core.Costs;
 using Risk.Core.Decisions;
 using Risk.Core.Log;
 using Risk.Core.Models;
@@ -53,11 +54,18 @@ public sealed class ScoringBatch
     /// <summary>8. The records for the log.</summary>
     public DecisionGroup Group { get; } = new();
 
-    /// <summary>When the batch was decided, microseconds; set by the host's clock, or by the event clock.</summary>
+    /// <summary>The value of <see cref="DecisionMicros"/> that dates every decision by its own event.</summary>
+    public const long DatedByEvents = 0;
+
+    /// <summary>When the batch was decided, microseconds of the host's clock, or <see cref="DatedByEvents"/>.</summary>
     public long DecisionMicros { get; set; }
 
-    /// <summary>What each decision of the batch costs.</summary>
-    public DecisionCost Cost { get; set; }
+    /// <summary>What the batch costs; its decisions share it. <see cref="CostMethod"/>: UTF-8 name of how it was found.</summary>
+    public Cost Cost { get; set; }
+    public byte[] CostMethod { get; set; } = [];
+
+    /// <summary>Decisions whose event came after the grace period.</summary>
+    public int LateCount => Late.AsSpan(0, Count).Count(true);
 
     /// <summary>A mark the host may leave (its own times and positions); not read here.</summary>
     public object? HostState { get; set; }
@@ -76,7 +84,3 @@ public sealed class ScoringBatch
     internal void Admit(int row) => _admitted[Count++] = row;
     internal void CountDuplicate() => Duplicates++;
 }
-
-/// <summary>What one decision cost: money in the price book's currency, energy in joules, and how it was found.</summary>
-/// <param name="Method">UTF-8 name of the method, such as <c>modelled</c> or <c>process-cpu</c>.</param>
-public readonly record struct DecisionCost(double Money, double Joules, byte[] Method);

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Risk.Core.Costs;
 using Risk.Core.Decisions;
 using Risk.Core.Explanations;
 using Risk.Core.Features;
@@ -66,6 +67,7 @@ internal sealed class DecisionRecorder
             PolicyResult result = batch.Results[k];
             LadderStep rung = batch.Rung;
             bool referred = result.Outcome == Outcome.Refer;
+            Cost share = batch.Cost.Share(k, batch.Count);
             var record = new DecisionRecord
             {
                 Kind = RecordKind.Decision,
@@ -76,7 +78,7 @@ internal sealed class DecisionRecorder
                 SourcePartition = _partition,
                 SourceOffset = transactions.SourceOffsets[row],
                 EventTimeMicros = transactions.EventTimes[row],
-                DecisionTimeMicros = batch.DecisionMicros,
+                DecisionTimeMicros = batch.DecisionMicros == ScoringBatch.DatedByEvents ? transactions.EventTimes[row] : batch.DecisionMicros,
                 Subject = subject,
                 Commitment = commitment,
                 ModelDigest = rung.Rung >= LadderStep.RulesOnly ? [] : _modelDigest,
@@ -94,9 +96,9 @@ internal sealed class DecisionRecorder
                 Reasons = _reasons.Of(batch, k),
                 Rung = referred ? LadderStep.ReferToHuman : rung.Rung,
                 RungCause = rung.Cause.Span,
-                CostMoney = batch.Cost.Money,
-                CostJoules = batch.Cost.Joules,
-                CostMethod = batch.Cost.Method,
+                CostMoney = share.PicoUnits * 1e-12,
+                CostJoules = share.Joules,
+                CostMethod = batch.CostMethod,
                 Actor = _actor,
                 Tenant = _tenant,
                 SolelyAutomated = !referred,
