@@ -4,8 +4,9 @@ using Risk.Core.Models;
 namespace Risk.Inference;
 
 /// <summary>
-/// The scorer that serves a bundle, and why. The forest kernel serves when it can read the model, gives the golden rows their
-/// scores and agrees with ONNX Runtime on them; otherwise ONNX Runtime serves, if it conforms; otherwise nobody does.
+/// The scorer that serves a bundle, and why. The golden scores, made by the library that trained the model, are the measure
+/// of both. The forest kernel serves when it can read the model and conforms, and agrees with ONNX Runtime where that conforms,
+/// too; otherwise ONNX Runtime serves, if it conforms; otherwise nobody does.
 /// The choice depends on the bundle and the processor alone, so it is the same at every start.
 /// </summary>
 public sealed class ScorerSelection : IDisposable
@@ -22,7 +23,7 @@ public sealed class ScorerSelection : IDisposable
     /// <summary>One sentence: who serves and what was measured, or why the kernel does not.</summary>
     public string Reason { get; }
 
-    /// <summary>Every scorer's run over the golden rows; the kernel's second entry is its distance to ONNX Runtime.</summary>
+    /// <summary>The runs over the golden rows: ONNX Runtime; then, if the kernel read the model, the kernel, and the kernel against ONNX Runtime.</summary>
     public IReadOnlyList<ConformanceReport> Conformance { get; }
 
     /// <summary>Selects and opens the scorer of a bundle, golden run included.</summary>
@@ -40,7 +41,14 @@ public sealed class ScorerSelection : IDisposable
         if (TryKernel(bundle, batchSizeMax, session, reports, out var kernel, out var forest, out var whyNot))
         {
             session.Dispose();
-            selection = new ScorerSelection(kernel, forest, $"{kernel.ExecutionProvider} reads the model and is within {reports.Max(r => r.MaxAbsoluteDifference):0.0e+0} of the {bundle.Golden.Count} golden scores and of ONNX Runtime", reports);
+            var runtime = reports[0].Conforms
+                ? $"within {reports[2].MaxAbsoluteDifference:0.0e+0} of ONNX Runtime"
+                : $"ONNX Runtime is {reports[0].MaxAbsoluteDifference:0.0e+0} away from golden row {reports[0].WorstRow} and cannot stand in";
+            selection = new ScorerSelection(
+                kernel,
+                forest,
+                $"{kernel.ExecutionProvider} reads the model and is within {reports[1].MaxAbsoluteDifference:0.0e+0} of the {bundle.Golden.Count} golden scores; {runtime}",
+                reports);
             return true;
         }
 
@@ -86,7 +94,7 @@ public sealed class ScorerSelection : IDisposable
         var toGolden = bundle.Golden.Check(candidate);
         var toRuntime = Compare(bundle.Golden, candidate, session);
         reports.AddRange([toGolden, toRuntime]);
-        if (!toGolden.Conforms || !toRuntime.Conforms)
+        if (!toGolden.Conforms || (reports[0].Conforms && !toRuntime.Conforms))
         {
             whyNot = $"the forest kernel is {toGolden.MaxAbsoluteDifference:0.0e+0} away from the golden scores and {toRuntime.MaxAbsoluteDifference:0.0e+0} from ONNX Runtime";
             candidate.Dispose();

@@ -5,7 +5,7 @@ namespace Risk.Core.Models;
 
 /// <summary>
 /// Reads a <see cref="Forest"/> out of an ONNX file whose graph is one TreeEnsembleRegressor with one target, or one binary
-/// TreeEnsembleClassifier with logistic output (ai.onnx.ml up to 3), with nothing but Identity around it.
+/// TreeEnsembleClassifier with logistic output (ai.onnx.ml up to 3), with nothing but Identity and a closing Sigmoid around it.
 /// Whatever else is in a file is refused with <see cref="ModelCodes.Unsupported"/> and the reason: ONNX Runtime serves it then.
 /// </summary>
 public static class OnnxForestReader
@@ -35,7 +35,7 @@ public static class OnnxForestReader
 
         var node = graph.Trees!;
         var baseMargin = node.BaseValues.Count == 0 ? 0 : node.BaseValues[0];
-        var link = node.PostTransform == "LOGISTIC" ? ForestLink.Logistic : ForestLink.None;
+        var link = node.PostTransform == "LOGISTIC" || graph.HasSigmoid ? ForestLink.Logistic : ForestLink.None;
         return Forest.TryBuild(trees, graph.FeatureCount, baseMargin, link, graph.InputName, graph.OutputName, out forest, out refusal);
     }
 
@@ -178,8 +178,12 @@ public static class OnnxForestReader
         private readonly List<(string Name, int Element, long[] Shape)> _inputs = [];
         private readonly List<(string Name, int Element, long[] Shape)> _outputs = [];
         private readonly Dictionary<string, string> _sameAs = new(StringComparer.Ordinal);
+        private (string Input, string Output)? _sigmoid;
 
         public OnnxTreeNode? Trees { get; private set; }
+
+        /// <summary>Whether the score is the Sigmoid of what the trees give.</summary>
+        public bool HasSigmoid { get; private set; }
 
         public string InputName { get; private set; } = "";
 
@@ -244,7 +248,7 @@ public static class OnnxForestReader
                 }
             }
 
-            if (op is not ("TreeEnsembleRegressor" or "TreeEnsembleClassifier" or "Identity"))
+            if (op is not ("TreeEnsembleRegressor" or "TreeEnsembleClassifier" or "Identity" or "Sigmoid"))
             {
                 return $"the graph has a node of the type {op}";
             }
@@ -260,6 +264,13 @@ public static class OnnxForestReader
                 return node.Inputs.Count == 1 && node.Outputs.Count == 1 && _sameAs.TryAdd(node.Outputs[0], node.Inputs[0]) ? null : "an Identity node is malformed";
             }
 
+            if (op == "Sigmoid")
+            {
+                var isFirst = _sigmoid is null && node is { Domain: "" or "ai.onnx", Inputs.Count: 1, Outputs.Count: 1 };
+                _sigmoid = isFirst ? (node.Inputs[0], node.Outputs[0]) : null;
+                return isFirst ? null : "the graph has two Sigmoid nodes, or one that is malformed";
+            }
+
             if (Trees is not null || node.Domain != "ai.onnx.ml" || node.Inputs.Count != 1)
             {
                 return "the graph has more than one ensemble of trees, or one that is malformed";
@@ -273,7 +284,18 @@ public static class OnnxForestReader
         {
             var scoreOutput = trees.OpType == "TreeEnsembleClassifier" ? 1 : 0;
             var input = _inputs.Find(i => i.Name == Origin(trees.Inputs[0]));
-            var output = trees.Outputs.Count > scoreOutput ? _outputs.Find(o => Origin(o.Name) == trees.Outputs[scoreOutput]) : default;
+            var scoreName = trees.Outputs.Count > scoreOutput ? trees.Outputs[scoreOutput] : null;
+            if (_sigmoid is { } sigmoid)
+            {
+                if (trees.PostTransform != "NONE" || Origin(sigmoid.Input) != scoreName)
+                {
+                    return "the Sigmoid does not follow upon the trees' margin";
+                }
+
+                (HasSigmoid, scoreName) = (true, sigmoid.Output);
+            }
+
+            var output = scoreName is null ? default : _outputs.Find(o => Origin(o.Name) == scoreName);
             if (_inputs.Count != 1 || input.Name is null || output.Name is null)
             {
                 return "the graph does not lead from one input through the trees to an output";

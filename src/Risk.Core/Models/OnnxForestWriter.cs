@@ -3,6 +3,8 @@ namespace Risk.Core.Models;
 /// <summary>
 /// Writes a forest as an ONNX file of one TreeEnsembleRegressor (ai.onnx.ml 3), which <see cref="OnnxForestReader"/> reads
 /// back to the same forest and ONNX Runtime computes to the same scores. Benchmarks and tests make their models with it.
+/// The logistic function is a Sigmoid node of its own: ONNX Runtime ignores post_transform LOGISTIC for one target
+/// (https://github.com/microsoft/onnxruntime/issues/26596).
 /// </summary>
 public static class OnnxForestWriter
 {
@@ -16,17 +18,22 @@ public static class OnnxForestWriter
     /// <param name="mode">The comparison to express every split in: BRANCH_LT, BRANCH_LEQ, BRANCH_GT or BRANCH_GTE; all mean the same forest.</param>
     public static byte[] Write(Forest forest, string mode = "BRANCH_LT")
     {
-        var node = new ProtoWriter().Text(1, forest.InputName).Text(2, forest.OutputName).Text(3, "trees").Text(4, "TreeEnsembleRegressor");
+        var hasLink = forest.Link == ForestLink.Logistic;
+        var node = new ProtoWriter().Text(1, forest.InputName).Text(2, hasLink ? "margin" : forest.OutputName).Text(3, "trees").Text(4, "TreeEnsembleRegressor");
         new Columns(forest, mode).WriteTo(node, forest.HasCover);
         node.Message(5, Attribute("n_targets", AttributeInt).Varint(3, 1))
             .Message(5, Attribute("aggregate_function", AttributeString).Text(4, "SUM"))
-            .Message(5, Attribute("post_transform", AttributeString).Text(4, forest.Link == ForestLink.Logistic ? "LOGISTIC" : "NONE"))
+            .Message(5, Attribute("post_transform", AttributeString).Text(4, "NONE"))
             .Message(5, Attribute("base_values", AttributeFloats).Floats(7, [forest.BaseMargin]))
             .Text(7, "ai.onnx.ml");
 
-        var graph = new ProtoWriter()
-            .Message(1, node)
-            .Text(2, "forest")
+        var graph = new ProtoWriter().Message(1, node);
+        if (hasLink)
+        {
+            graph.Message(1, new ProtoWriter().Text(1, "margin").Text(2, forest.OutputName).Text(3, "link").Text(4, "Sigmoid"));
+        }
+
+        graph.Text(2, "forest")
             .Message(11, Value(forest.InputName, forest.FeatureCount))
             .Message(12, Value(forest.OutputName, 1));
         return new ProtoWriter()
