@@ -4,6 +4,10 @@ namespace Risk.Core.Transactions;
 public readonly record struct EventTime(long Micros) : IComparable<EventTime>
 {
     public int CompareTo(EventTime other) => Micros.CompareTo(other.Micros);
+    public static bool operator <(EventTime left, EventTime right) => left.Micros < right.Micros;
+    public static bool operator >(EventTime left, EventTime right) => left.Micros > right.Micros;
+    public static bool operator <=(EventTime left, EventTime right) => left.Micros <= right.Micros;
+    public static bool operator >=(EventTime left, EventTime right) => left.Micros >= right.Micros;
     public DateTimeOffset ToDateTimeOffset() => Micro.ToDateTimeOffset(Micros);
     public override string ToString() => Micro.ToIso8601(Micros);
 }

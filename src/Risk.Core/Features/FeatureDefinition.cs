@@ -1,0 +1,56 @@
+using Risk.Core.Decisions;
+
+namespace Risk.Core.Features;
+
+/// <summary>Where a feature's value comes from.</summary>
+public enum FeatureSource { Field, Calendar, Aggregate, Ratio, Difference }
+
+/// <summary>A part of the event time, in the catalog's time zone.</summary>
+public enum CalendarPart { Hour, MinuteOfDay, DayOfWeek, DayOfMonth, Month, IsWeekend, HourBetween }
+
+/// <summary>What is computed over an entity's events.</summary>
+public enum AggregateKind { Count, Sum, Mean, Std, Min, Max, Distinct, Last, TimeSinceLast, TimeSinceFirst, LabelCount, LabelRate }
+
+/// <summary>One declared feature; exactly the members of its <see cref="Source"/> are set. Indices refer to the stream's schema and to the catalog.</summary>
+public sealed record FeatureDefinition
+{
+    public required string Name { get; init; }
+    /// <summary>What a customer could be told when this feature speaks against the transaction.</summary>
+    public string Text { get; init; } = "";
+    public required FeatureSource Source { get; init; }
+
+    /// <summary>Field: index among the schema's number fields.</summary>
+    public int Field { get; init; } = -1;
+
+    public CalendarPart Calendar { get; init; }
+    /// <summary>HourBetween: first and last hour, both inside.</summary>
+    public int FromHour { get; init; }
+    public int ToHour { get; init; }
+
+    /// <summary>Aggregate: index among the catalog's entities.</summary>
+    public int Entity { get; init; } = -1;
+    public AggregateKind Aggregate { get; init; }
+    /// <summary>Aggregate over a number field (index among number fields) or, for distinct, over a key field (index among key fields); -1 when it needs none.</summary>
+    public int Of { get; init; } = -1;
+    /// <summary>Window length in microseconds; 0 = the whole history.</summary>
+    public long Window { get; init; }
+    /// <summary>The window ends this many microseconds before the event.</summary>
+    public long Delay { get; init; }
+    /// <summary>Whether the current transaction counts.</summary>
+    public bool Current { get; init; } = true;
+    /// <summary>Aggregate: index among the catalog's filters; -1 = every event.</summary>
+    public int Filter { get; init; } = -1;
+
+    /// <summary>Ratio and difference: the features' indices in the catalog, both lower than this feature's own.</summary>
+    public int Left { get; init; } = -1;
+    public int Right { get; init; } = -1;
+
+    /// <summary>The value when there is none (no event in the window, a zero denominator); NaN = missing.</summary>
+    public double Default { get; init; } = double.NaN;
+}
+
+/// <summary>An entity that owns history: its name and the schema's key fields that identify it.</summary>
+public sealed record EntityDefinition(string Name, IReadOnlyList<int> KeyFields, long IdleRetention);
+
+/// <summary>A condition on the event that decides whether it counts; shared by the features that declare the same one.</summary>
+public sealed record FilterDefinition(Condition Condition, string Json);

@@ -1,0 +1,6 @@
+namespace Risk.Core.Transactions;
+
+/// <summary>Which texts may name something.</summary>
+internal static class Identifier
+{
+}
