@@ -46,7 +46,8 @@ internal static class RiskCommandLine
     {
         string verb = string.Concat(Path(parse.CommandResult.Command).Select(name => $" {name}"));
         // An unknown verb is told of twice, the second time as a missing one.
-        foreach (string fault in parse.Errors.Select(e => e.Message).OrderBy(m => m.StartsWith("Required command", StringComparison.Ordinal)).Take(Math.Max(1, parse.UnmatchedTokens.Count)))
+        bool isUnknownVerb = parse.UnmatchedTokens.Count > 0;
+        foreach (string fault in parse.Errors.Select(e => e.Message).Where(m => !isUnknownVerb || !m.StartsWith("Required command", StringComparison.Ordinal)))
         {
             WriteError(error, "USAGE", fault);
         }
