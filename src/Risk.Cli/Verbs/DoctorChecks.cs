@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.OnnxRuntime;
+using Risk.Storage.Log;
 
 namespace Risk.Cli.Verbs;
 
@@ -74,12 +75,12 @@ internal static class DoctorChecks
             {
                 RandomAccess.Write(file.SafeFileHandle, block, i * block.Length);
                 long started = Stopwatch.GetTimestamp();
-                RandomAccess.FlushToDisk(file.SafeFileHandle);
+                Posix.SyncBytes(file.SafeFileHandle);
                 millis[i] = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
             }
 
             Array.Sort(millis);
-            string finding = string.Create(CultureInfo.InvariantCulture, $"fsync takes {millis[SyncRounds / 2]:0.00} ms (median), {millis[^1]:0.0} ms at worst");
+            string finding = string.Create(CultureInfo.InvariantCulture, $"a commit takes {millis[SyncRounds / 2]:0.00} ms (median), {millis[^1]:0.0} ms at worst");
             return new DoctorFinding("disk", DoctorState.Good, finding, millis[SyncRounds / 2] > 20 ? "nothing must be done; a disk that syncs faster decides faster" : null);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
