@@ -14,7 +14,8 @@ public sealed class StreamSchema
         KeyFields = [.. fields.Where(field => field.IsKey)];
         TextFields = [.. fields.Where(field => field.IsText)];
         EventIdField = fields.First(field => field.Role == FieldRole.EventId);
-        EventTimeField = fields.First(field => field.Role == FieldRole.EventTime);
+        // Only the schema of a label file has none, and never asks for it.
+        EventTimeField = fields.FirstOrDefault(field => field.Role == FieldRole.EventTime)!;
     }
 
     /// <summary>The stream's name, such as <c>card-payments</c>.</summary>

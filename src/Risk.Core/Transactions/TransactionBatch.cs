@@ -142,7 +142,7 @@ public sealed class TransactionBatch
         _canonicalSize = 0;
     }
 
-    // --- one row being built: Begin, then Put… for every field in schema order, then Commit; or Begin again -------------
+    // --- one row being built: Begin, then Put… for every field in schema order, then Commit or Abandon ---------------
 
     internal void Begin()
     {
@@ -189,6 +189,9 @@ public sealed class TransactionBatch
     internal void PutEventKey(EntityKey value) => _eventKeys[Count] = value;
 
     internal long PendingEventTime => _eventTimes[Count];
+
+    /// <summary>The row begun was not good.</summary>
+    internal void Abandon() => _canonicalSize = _rows[Count].Start;
 
     internal void Commit(long sourceOffset, long ingestMicros, ulong fingerprint)
     {
