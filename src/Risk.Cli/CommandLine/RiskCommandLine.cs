@@ -12,6 +12,7 @@ internal static class RiskCommandLine
         {
             CommonOptions.Json,
             VerifyVerb.Create(),
+            ModelVerb.Create(),
             BenchVerb.Create(),
             DoctorVerb.Create(),
         };
