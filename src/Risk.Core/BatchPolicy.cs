@@ -17,7 +17,7 @@ public readonly record struct BatchStep(bool Close, long WakeAtMicros);
 /// <param name="SizeMax">Rows of a batch, 1 to <see cref="Limits.BatchCapacityMax"/>; default 512. Larger amortises the sync of the log, smaller answers sooner.</param>
 /// <param name="DelayMaxMicros">Longest wait of a row for company, microseconds; default 1,000, 0 = never wait.</param>
 /// <param name="ServiceMicros">Time from a batch's leaving to its answer, microseconds; default 5,000. Kept back from every deadline.</param>
-public readonly record struct BatchPolicy(int SizeMax = 512, long DelayMaxMicros = 1_000, long ServiceMicros = 5_000)
+public sealed record BatchPolicy(int SizeMax = 512, long DelayMaxMicros = 1_000, long ServiceMicros = 5_000)
 {
     public BatchStep Next(in BatchQueue queue, long nowMicros)
     {

@@ -2,10 +2,10 @@ using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Explanations;
 using Risk.Core.Features;
+using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Inference;
-using Risk.Storage;
 using Risk.Storage.Log;
 using Risk.Streams;
 
@@ -52,7 +52,8 @@ public sealed class EmbeddedEngine : IDisposable
         Champion = champion;
         Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
         Ladder = standIn is null ? new ModelLadder(selection.Scorer) : new ModelLadder(selection.Scorer, standIn);
-        TreeShap? shap = selection.Forest is { HasCover: true } forest ? new TreeShap(forest) : null;
+        TreeShap? shap = null;
+        if (selection.Forest is { } forest) { TreeShap.TryCreate(forest, out shap, out _); }
         ILabelSource? labels = options.Labels is null ? null : new FileLabels(options.Labels);
         _path = new ScoringPath(options.Definition, champion, Ladder, shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
         _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine) : CostMeter.Measured(options.Prices, options.Machine);
@@ -128,6 +129,13 @@ public sealed class EmbeddedEngine : IDisposable
         return new RunReport(position, pipeline.Position, _log.Size - startDecisions, pipeline.LateCount, elapsed, pipeline.Latencies, pipeline.Strict);
     }
 
+    /// <summary>Reads the whole log once: outcomes, quality against the labels, money.</summary>
+    public RunOutcome Measure(LabelFile? labels, Action<long, long>? progress = null)
+    {
+        using DecisionLogReader reader = _log.Read(0);
+        return RunOutcome.Read(reader, _options.Definition, Keys, labels, progress);
+    }
+
     public void Dispose()
     {
         _snapshots.Dispose();
@@ -161,16 +169,6 @@ public sealed class EmbeddedEngine : IDisposable
     }
 
     private static string IdentityText(SourceIdentity identity) => $"{identity.Name}|{identity.Size}|{identity.Beginning}";
-
-    private sealed class FileLabels(LabelFile labels) : ILabelSource
-    {
-        public bool IsPositive(in EntityKey eventKey, out long? knownAt)
-        {
-            bool found = labels.TryGet(eventKey, out Label label);
-            knownAt = label.KnownAt;
-            return found && label.IsPositive;
-        }
-    }
 }
 
 /// <summary>What a run did.</summary>

@@ -27,7 +27,7 @@ public sealed class KeyRing
     public static KeyRing OpenOrCreate(string folder)
     {
         Directory.CreateDirectory(folder);
-        File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows()) { File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute); }
         string path = Path.Combine(folder, TokenFile);
         return new KeyRing(File.Exists(path) ? Read(path) : Create(path), []);
     }
@@ -51,7 +51,9 @@ public sealed class KeyRing
         byte[] key = RandomNumberGenerator.GetBytes(KeyedHash.KeySize);
         string unfinished = path + ".new";
         File.Delete(unfinished);
-        using (var stream = new FileStream(unfinished, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) { options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite; }
+        using (var stream = new FileStream(unfinished, options))
         {
             stream.Write(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(key)));
             stream.Flush(flushToDisk: true);
