@@ -17,7 +17,7 @@ internal static class DemoVerb
     private static readonly Option<string> s_out = CommonOptions.Out("Where the log, the keys and the dead letters go; the same directory again goes on where it stopped.");
     private static readonly Option<string?> s_input = StreamInput.InputOption();
     private static readonly Option<string?> s_labels = StreamInput.LabelsOption();
-    private static readonly Option<long?> s_transactions = new("--transactions") { Description = "Take at most so many records in this run.", HelpName = "N" };
+    private static readonly Option<long?> s_transactions = new("--transactions") { Description = "Take the first N records of the stream only; default all.", HelpName = "N" };
     private static readonly Option<double> s_rate = new("--rate") { Description = "Records a second, due at fixed times whatever the engine does; 0 = as fast as it goes.", HelpName = "N" };
     private static readonly Option<string> s_clock = new("--clock") { Description = "wall, or event: decisions are dated by their events and two runs are equal to the byte (with keys that are no secret).", HelpName = "CLOCK", DefaultValueFactory = _ => "wall" };
     private static readonly Option<bool> s_strict = new("--strict") { Description = "Stop at the first record that is not accepted (exit 2)." };

@@ -10,7 +10,7 @@ namespace Risk.Service.Engine;
 
 /// <summary>What a run reads, how fast, and until when.</summary>
 /// <param name="RatePerSecond">Open-loop load: records are due at this rate whatever the engine does, and latency counts from the due time; 0 = as fast as it goes.</param>
-/// <param name="RecordsMax">Records to take; <see cref="long.MaxValue"/> = all.</param>
+/// <param name="RecordsMax">How many of the source's records are taken in all, counted from its beginning, so that the same run again ends where it would have; <see cref="long.MaxValue"/> = all.</param>
 /// <param name="IsReproducible">Batches are cut by count alone and decisions are dated by their events, so that runs are equal to the byte.</param>
 /// <param name="IsStrict">The first rejected record ends the run.</param>
 public sealed record RunOptions(double RatePerSecond, long RecordsMax, bool IsReproducible, bool IsStrict);

@@ -59,6 +59,8 @@ public sealed class EmbeddedEngine : IDisposable
         _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine) : CostMeter.Measured(options.Prices, options.Machine);
         _snapshots = new StateSnapshots(options.Directory, options.Definition.Catalog.Digest, log);
         Recovery = Recover(progress);
+        // A modelled cost depends on how many decisions came before: a run that was cut off goes on with the same figures.
+        for (long left = options.IsReproducible ? log.Size : 0; left > 0; left -= int.MaxValue) { _meter.Charge((int)Math.Min(left, int.MaxValue)); }
         _deadLetters = DeadLetterFile.Open(Path.Combine(options.Directory, "dead-letters.jsonl"));
     }
 
@@ -118,7 +120,8 @@ public sealed class EmbeddedEngine : IDisposable
     {
         SourcePosition position = PositionOf(source);
         _deadLetters.TruncateAfter(_options.SourceName, position.Line);
-        if (position.Line > 0 && !source.SkipTo(position.Line)) { position = position with { Line = position.Line }; }
+        if (position.Line > 0) { source.SkipTo(position.Line); }
+        run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
         using var pipeline = new BatchPipeline(_path, _log, _meter, _deadLetters, _options.SourceName, parser, _options.Batches, run, _clock, position, () => _snapshots.Offer(_path));
         _pipeline = pipeline;
