@@ -14,6 +14,7 @@ internal static class RiskCommandLine
             DemoVerb.Create(),
             FeaturesVerb.Create(),
             VerifyVerb.Create(),
+            ModelVerb.Create(),
             BenchVerb.Create(),
             DoctorVerb.Create(),
         };
