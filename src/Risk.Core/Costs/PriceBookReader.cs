@@ -1,0 +1,139 @@
+using System.Globalization;
+using System.Text.Json;
+using Risk.Core.Decisions;
+using Risk.Core.Transactions;
+
+namespace Risk.Core.Costs;
+
+/// <summary>
+/// Reads a price book:
+/// <code>
+/// { "name": "default", "version": 1, "currency": "EUR", "note": "for people",
+///   "power": FIGURE, "pue": FIGURE,
+///   "machines": [ { "name": "cpu-2", "tenure": "rented|owned", "cores": 2, "note": "for people",
+///     "purchase": FIGURE, "lifeYears": FIGURE, "hourly": FIGURE, "idleWatts": FIGURE, "fullWatts": FIGURE,
+///     "utilisation": FIGURE, "cpuMicrosPerDecision": FIGURE } ] }
+/// FIGURE: { "value": 0.2, "low": 0.1, "high": 0.3, "unit": "EUR/kWh", "source": "…", "date": "2024-04-25",
+///           "basis": "measured|published|assumed" }                       (low and high may be left out)
+/// </code>
+/// Used once.
+/// </summary>
+internal sealed class PriceBookReader(string file, ICollection<DefinitionError> errors)
+{
+    private const string Invalid = "PRICE_INVALID";
+    private const string Missing = "PRICE_MISSING";
+
+    private readonly DefinitionReader _reader = new(Invalid, file, errors);
+
+    public PriceBook? Read(ReadOnlyMemory<byte> bytes)
+    {
+        int before = errors.Count;
+        using JsonDocument? document = _reader.Open(bytes, PriceBook.FileSizeMax);
+        if (document is null)
+            return null;
+        JsonElement root = document.RootElement;
+        _reader.IsObject(root, "$", "name", "version", "currency", "note", "power", "pue", "machines");
+        if (root.ValueKind != JsonValueKind.Object)
+            return null;
+
+        string? name = _reader.Text(root, "$", "name");
+        int? version = _reader.Integer(root, "$", "version", 1, int.MaxValue);
+        string currency = _reader.Text(root, "$", "currency") ?? "";
+        if (currency.Length != 3 || !currency.All(char.IsAsciiLetterUpper))
+            _reader.Add(Invalid, "$.currency", "needs an ISO 4217 code such as EUR");
+        PriceFigure power = Figure(root, "$", "power", $"{currency}/kWh", 0, 1_000);
+        PriceFigure pue = Figure(root, "$", "pue", "1", 1, 10);
+        List<MachinePrice> machines = ReadMachines(root, currency);
+        return errors.Count > before ? null : new PriceBook(name!, version!.Value, currency, power, pue, machines, Sha256Digest.Of(bytes.Span));
+    }
+
+    private List<MachinePrice> ReadMachines(JsonElement root, string currency)
+    {
+        List<MachinePrice> machines = [];
+        if (!root.TryGetProperty("machines", out JsonElement list) || list.ValueKind != JsonValueKind.Array || list.GetArrayLength() is 0 or > PriceBook.MachineCountMax)
+        {
+            _reader.Add(Invalid, "$.machines", $"needs a list of 1 to {PriceBook.MachineCountMax} machines");
+            return machines;
+        }
+        int index = 0;
+        foreach (JsonElement element in list.EnumerateArray())
+        {
+            string path = $"$.machines[{index++}]";
+            if (ReadMachine(element, path, currency) is not { } machine)
+                continue;
+            if (machines.Exists(other => other.Name == machine.Name))
+                _reader.Add(Invalid, $"{path}.name", $"'{machine.Name}' is the name of an earlier machine as well");
+            machines.Add(machine);
+        }
+        return machines;
+    }
+
+    private MachinePrice? ReadMachine(JsonElement element, string path, string currency)
+    {
+        _reader.IsObject(element, path, "name", "tenure", "cores", "note", "purchase", "lifeYears", "hourly", "idleWatts", "fullWatts", "utilisation", "cpuMicrosPerDecision");
+        if (element.ValueKind != JsonValueKind.Object)
+            return null;
+        string name = _reader.Text(element, path, "name") ?? "";
+        string? tenure = _reader.Text(element, path, "tenure");
+        if (tenure is not (null or "rented" or "owned"))
+            _reader.Add(Invalid, $"{path}.tenure", $"'{tenure}' is neither rented nor owned");
+        int cores = _reader.Integer(element, path, "cores", 1, 4_096) ?? 1;
+        PriceFigure idle = Figure(element, path, "idleWatts", "W", 0, 100_000);
+        PriceFigure full = Figure(element, path, "fullWatts", "W", 0, 100_000);
+        if (full.Value < idle.Value)
+            _reader.Add(Invalid, $"{path}.fullWatts", $"is {full.Value:R} W, below idle {idle.Value:R} W");
+        return new MachinePrice(
+            name, tenure == "owned" ? Tenure.Owned : Tenure.Rented, cores,
+            Figure(element, path, "purchase", currency, 0, 1e8),
+            Figure(element, path, "lifeYears", "years", 0.1, 50),
+            Figure(element, path, "hourly", $"{currency}/h", 0, 10_000),
+            idle, full,
+            Figure(element, path, "utilisation", "1", 0.001, 1),
+            Figure(element, path, "cpuMicrosPerDecision", "µs", 0.001, 1e9));
+    }
+
+    private PriceFigure Figure(JsonElement owner, string ownerPath, string name, string unit, double min, double max)
+    {
+        string path = $"{ownerPath}.{name}";
+        if (!owner.TryGetProperty(name, out JsonElement element))
+        {
+            _reader.Add(Missing, path, $"is missing: what is it in {unit}, by which source?");
+            return default;
+        }
+        _reader.IsObject(element, path, "value", "low", "high", "unit", "source", "date", "basis");
+        if (element.ValueKind != JsonValueKind.Object)
+            return default;
+        if (!element.TryGetProperty("value", out _))
+        {
+            _reader.Add(Missing, $"{path}.value", $"is missing: what is it in {unit}?");
+            return default;
+        }
+        double value = _reader.Number(element, path, "value", min, max) ?? min;
+        double low = element.TryGetProperty("low", out _) ? _reader.Number(element, path, "low", min, max) ?? value : value;
+        double high = element.TryGetProperty("high", out _) ? _reader.Number(element, path, "high", min, max) ?? value : value;
+        if (low > value || value > high)
+            _reader.Add(Invalid, path, $"low {low:R}, value {value:R}, high {high:R} are not in order");
+        if (Word(element, path, "unit") is { } given && given != unit)
+            _reader.Add(Invalid, $"{path}.unit", $"must be {unit}, not {given}");
+        string source = Word(element, path, "source") ?? "";
+        DateOnly date = default;
+        if (Word(element, path, "date") is { } day && !DateOnly.TryParseExact(day, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out date))
+            _reader.Add(Invalid, $"{path}.date", $"'{day}' is not a day such as 2024-04-25");
+        FigureBasis basis = default;
+        if (Word(element, path, "basis") is { } word)
+        {
+            if (word is not ("measured" or "published" or "assumed"))
+                _reader.Add(Invalid, $"{path}.basis", $"'{word}' is none of measured, published, assumed");
+            basis = word switch { "measured" => FigureBasis.Measured, "published" => FigureBasis.Published, _ => FigureBasis.Assumed };
+        }
+        return new PriceFigure(value, low, high, unit, source, date, basis);
+    }
+
+    private string? Word(JsonElement element, string path, string name)
+    {
+        if (element.TryGetProperty(name, out JsonElement member) && member.ValueKind == JsonValueKind.String && member.GetString() is { Length: > 0 } text)
+            return text;
+        _reader.Add(Missing, $"{path}.{name}", "is missing: a figure has value, unit, source, date and basis");
+        return null;
+    }
+}
