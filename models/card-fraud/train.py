@@ -212,7 +212,7 @@ def to_onnx(model: xgb.Booster, names: list[str]) -> onnx.ModelProto:
     learner = json.loads(model.save_raw("json").decode())["learner"]
     base_score = float(learner["learner_model_param"]["base_score"])
     nodes: dict[str, list[Any]] = {key: [] for key in (
-        "treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids", "missing_value_tracks_true")}
+        "treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids", "missing_value_tracks_true", "hitrates")}
     target: dict[str, list[Any]] = {key: [] for key in ("treeids", "nodeids", "ids", "weights")}
 
     for tree_number, tree in enumerate(learner["gradient_booster"]["model"]["trees"]):
@@ -232,21 +232,23 @@ def to_onnx(model: xgb.Booster, names: list[str]) -> onnx.ModelProto:
             nodes["truenodeids"].append(0 if is_leaf else number[left[node]])
             nodes["falsenodeids"].append(0 if is_leaf else number[right[node]])
             nodes["missing_value_tracks_true"].append(0 if is_leaf else int(tree["default_left"][node]))
+            nodes["hitrates"].append(float(np.float32(tree["sum_hessian"][node])))  # TreeSHAP's cover
             if is_leaf:
                 target["treeids"].append(tree_number)
                 target["nodeids"].append(number[node])
                 target["ids"].append(0)
                 target["weights"].append(float(np.float32(tree["split_conditions"][node])))
 
+    # The link is a node of its own: ONNX Runtime takes post_transform LOGISTIC of a TreeEnsembleRegressor for NONE.
     ensemble = helper.make_node(
-        "TreeEnsembleRegressor", ["features"], ["score"], domain="ai.onnx.ml", name="trees",
-        n_targets=1, aggregate_function="SUM", post_transform="LOGISTIC",
+        "TreeEnsembleRegressor", ["features"], ["margin"], domain="ai.onnx.ml", name="trees",
+        n_targets=1, aggregate_function="SUM", post_transform="NONE",
         base_values=[float(np.log(base_score / (1 - base_score)))],
         **{f"nodes_{key}": value for key, value in nodes.items()},
         **{f"target_{key}": value for key, value in target.items()},
     )
     graph = helper.make_graph(
-        [ensemble], NAME,
+        [ensemble, helper.make_node("Sigmoid", ["margin"], ["score"], name="link")], NAME,
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", len(names)])],
         [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N", 1])],
     )
