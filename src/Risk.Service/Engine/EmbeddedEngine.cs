@@ -56,11 +56,9 @@ public sealed class EmbeddedEngine : IDisposable
         if (selection.Forest is { } forest) { TreeShap.TryCreate(forest, out shap, out _); }
         ILabelSource? labels = options.Labels is null ? null : new FileLabels(options.Labels);
         _path = new ScoringPath(options.Definition, champion, Ladder, shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
-        _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine) : CostMeter.Measured(options.Prices, options.Machine);
+        _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine, log.Size) : CostMeter.Measured(options.Prices, options.Machine);
         _snapshots = new StateSnapshots(options.Directory, options.Definition.Catalog.Digest, log);
         Recovery = Recover(progress);
-        // A modelled cost depends on how many decisions came before: a run that was cut off goes on with the same figures.
-        for (long left = options.IsReproducible ? log.Size : 0; left > 0; left -= int.MaxValue) { _meter.Charge((int)Math.Min(left, int.MaxValue)); }
         _deadLetters = DeadLetterFile.Open(Path.Combine(options.Directory, "dead-letters.jsonl"));
     }
 
