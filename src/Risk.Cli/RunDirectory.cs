@@ -26,10 +26,10 @@ internal static class RunDirectory
     /// <summary>The run's token key; null for whoever may not read it, as an auditor with a copy of the log.</summary>
     public static KeyedHash? FindSecret(string directory)
     {
-        string keys = LogFolder.Find(directory).Keys;
+        LogFolder folder = LogFolder.Find(directory);
         try
         {
-            return File.Exists(Path.Combine(keys, "token.key")) ? KeyRing.OpenOrCreate(keys).Secret : null;
+            return File.Exists(Path.Combine(folder.Keys, "token.key")) ? KeyRing.OpenOrCreate(folder.Root).Secret : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

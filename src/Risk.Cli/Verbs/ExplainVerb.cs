@@ -46,9 +46,15 @@ internal static class ExplainVerb
             return ExitCode.No;
         }
 
-        if (explanation.Contributions.Count == 0)
+        if (rederivation.State == RederivationState.Impossible)
         {
             output.ErrorLine("EXPLANATION_IMPOSSIBLE", $"{rederivation.Derived}.");
+            return ExitCode.No;
+        }
+
+        if (parts.Model?.Unexplained is { } refusal)
+        {
+            output.ErrorLine(refusal.Code, $"{refusal.Reason}.");
             return ExitCode.No;
         }
 
