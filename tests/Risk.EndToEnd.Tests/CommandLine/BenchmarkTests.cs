@@ -44,7 +44,6 @@ public sealed class BenchmarkTests
     {
         IBenchmark[] all = [.. BenchmarkRegistry.All.Select(create => create())];
 
-        Assert.NotEmpty(all);
         Assert.Equal(all.Length, all.Select(b => b.Name).Distinct().Count());
     }
 }

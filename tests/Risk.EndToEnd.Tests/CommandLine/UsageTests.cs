@@ -1,3 +1,5 @@
+using Risk.Cli.CommandLine;
+
 namespace Risk.EndToEnd.Tests.CommandLine;
 
 /// <summary>What every verb has in common.</summary>
@@ -45,11 +47,11 @@ public sealed class UsageTests
     }
 
     [Fact]
-    public void Interrupted_IsAnAnswer_WithExitThree()
+    public async Task Interrupted_IsAnAnswer_WithExitThree()
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
-        int exitCode = Risk.Cli.CommandLine.RiskCommandLine.Invoke(["doctor"], output, error, new CancellationToken(canceled: true)).GetAwaiter().GetResult();
+        int exitCode = await RiskCommandLine.Invoke(["doctor"], output, error, new CancellationToken(canceled: true));
 
         Assert.Equal(3, exitCode);
         Assert.StartsWith("INTERRUPTED: ", error.ToString(), StringComparison.Ordinal);
