@@ -47,6 +47,8 @@ internal static unsafe class DoubleDouble
         double quotient = high / count;
         double rest = (Math.FusedMultiplyAdd(-quotient, count, high) + low) / count;
         double difference = (squares[0] - quotient) + (squares[1] - rest);
-        return Math.Max(0, difference / count);
+        // What subtracting departed events left in the last bits is no spread: one event, or equal ones, have a deviation of 0,
+        // and a ratio to it is missing, not astronomic.
+        return count == 1 || difference <= squares[0] * 1e-24 ? 0 : difference / count;
     }
 }
