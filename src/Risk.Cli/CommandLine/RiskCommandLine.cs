@@ -11,7 +11,10 @@ internal static class RiskCommandLine
         new("Risk: scores financial transactions in real time, explains every decision, and keeps a log that nobody can quietly change.")
         {
             CommonOptions.Json,
+            DemoVerb.Create(),
+            FeaturesVerb.Create(),
             VerifyVerb.Create(),
+            ModelVerb.Create(),
             BenchVerb.Create(),
             DoctorVerb.Create(),
         };

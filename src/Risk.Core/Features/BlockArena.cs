@@ -9,11 +9,13 @@ namespace Risk.Core.Features;
 /// </summary>
 internal sealed unsafe class BlockArena
 {
-    private const int ChunkWords = 1 << 17; // 1 MiB
+    // Chunks grow with the state, so that a small shard stays small: 64 KiB to 1 MiB.
+    private const int ChunkWordsMin = 1 << 13, ChunkWordsMax = 1 << 17;
     private const int SizeClassCount = 48;
 
     private readonly List<long[]> _chunks = [];
     private readonly long*[] _free = new long*[SizeClassCount];
+    private int _chunkWords = ChunkWordsMin;
     private long* _next;
     private long* _end;
 
@@ -63,7 +65,7 @@ internal sealed unsafe class BlockArena
     private void AddChunk(int words)
     {
         // The rest of the old chunk is handed to the free lists, so that growing wastes nothing.
-        for (int sizeClass = 16; sizeClass >= 1; sizeClass--)
+        for (int sizeClass = BitOperations.Log2(ChunkWordsMax); sizeClass >= 1; sizeClass--)
         {
             while (_end - _next >= 1L << sizeClass)
             {
@@ -72,7 +74,8 @@ internal sealed unsafe class BlockArena
                 Return(block, 1 << sizeClass);
             }
         }
-        long[] chunk = GC.AllocateUninitializedArray<long>(Math.Max(ChunkWords, words), pinned: true);
+        long[] chunk = GC.AllocateUninitializedArray<long>(Math.Max(_chunkWords, words), pinned: true);
+        _chunkWords = Math.Min(_chunkWords * 2, ChunkWordsMax);
         _chunks.Add(chunk);
         AllocatedBytes += chunk.LongLength * sizeof(long);
         _next = (long*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref chunk[0]);

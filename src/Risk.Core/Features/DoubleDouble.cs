@@ -4,7 +4,7 @@ namespace Risk.Core.Features;
 
 /// <summary>
 /// A sum kept as an unevaluated pair (high + low), about 106 bits: adding an event and later taking it away again leaves
-/// nothing behind at any scale of money, so sliding sums do not drift. Dekker 1971, Knuth TAOCP 2 §4.2.2,
+/// nothing behind that can be seen (see <see cref="Holds"/>), so sliding sums do not drift. Dekker 1971, Knuth TAOCP 2 §4.2.2,
 /// https://doi.org/10.1007/PL00009321 (Shewchuk).
 /// </summary>
 internal static unsafe class DoubleDouble
@@ -30,6 +30,13 @@ internal static unsafe class DoubleDouble
         Add(sum, sign * square);
         Add(sum, sign * rest);
     }
+
+    /// <summary>
+    /// Whether the sum is still large enough beside a part just taken away. The pair was rounded at 2⁻¹⁰⁴ of that part;
+    /// past 2⁻²⁵ of it a variance, which loses half of the digits again, would show it at 10⁻⁹.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Holds(double* sum, double taken) => Math.Abs(sum[0]) >= Math.Abs(taken) * (1.0 / (1 << 25));
 
     /// <summary>Population variance from n, Σx and Σx² as pairs; never negative.</summary>
     public static double Variance(double* sum, double* squares, long count)

@@ -28,10 +28,12 @@ internal sealed unsafe class EntityHistory
     /// <summary>
     /// Writes the features of the event and takes the event into the history. <paramref name="e"/>: the event in ring form
     /// (word 0 time and flags). <paramref name="late"/>: beyond grace, so it is answered but changes nothing.
+    /// <paramref name="expiry"/>: a history whose newest event lies before it is over, whether the sweep was here or not.
     /// </summary>
-    public void Apply(long* record, long* e, bool late, Span<double> view)
+    public void Apply(long* record, long* e, bool late, long expiry, Span<double> view)
     {
         long time = Time(e);
+        if (record[EntityPlan.LastTime] < expiry) { Forget(record); }
         long newest = record[EntityPlan.LastTime];
         if (late || time < newest)
         {
@@ -57,10 +59,19 @@ internal sealed unsafe class EntityHistory
         foreach (ref readonly EntityPlan.Emission emission in _plan.After.AsSpan()) { Emit(record, emission, time, view); }
     }
 
+    /// <summary>The features of a transaction that has no such entity (an absent key): no events, nothing kept.</summary>
+    public void ApplyAbsent(Span<double> view)
+    {
+        foreach (ref readonly EntityPlan.Emission emission in _plan.Before.AsSpan()) { view[emission.Output] = WithoutEvents(emission); }
+        foreach (ref readonly EntityPlan.Emission emission in _plan.After.AsSpan()) { view[emission.Output] = WithoutEvents(emission); }
+    }
+
     /// <summary>A fraud label for an event of this entity arrived; false when the event is gone (older than every window) or was never taken in.</summary>
     public bool ApplyLabel(long* record, long time, long filterFlags)
     {
         bool found = false;
+        // An event of before the entity started afresh: it is forgotten, and so is its label.
+        if (record[EntityPlan.LastTime] == 0 || time < record[EntityPlan.FirstTime]) { return false; }
         if (_plan.EventWords > 0)
         {
             for (uint i = UpperBound(record, time); i != First(record); i--)
@@ -98,7 +109,17 @@ internal sealed unsafe class EntityHistory
     /// <summary>Writes the record and its ring; extremes and distinct counters follow from the ring.</summary>
     public void Save(long* record, System.Buffers.IBufferWriter<byte> output)
     {
-        SnapshotWords.Write(output, new ReadOnlySpan<long>(record, _plan.RecordWords));
+        // Addresses mean nothing outside this run: without them the same state gives the same bytes.
+        new ReadOnlySpan<long>(record, _plan.RecordWords).CopyTo(new Span<long>(_scratch, _plan.RecordWords));
+        _scratch[EntityPlan.RingPointer] = 0;
+        foreach (EntityPlan.Group group in _plan.Groups)
+        {
+            foreach (EntityPlan.Part part in group.Parts)
+            {
+                if (FollowsFromRing(group, part)) { new Span<long>(_scratch + part.Offset, EntityPlan.PartWords(part.Kind, true)).Clear(); }
+            }
+        }
+        SnapshotWords.Write(output, new ReadOnlySpan<long>(_scratch, _plan.RecordWords));
         if (_plan.EventWords == 0) { return; }
         for (uint i = First(record); i != (uint)(record[EntityPlan.RingBounds] >> 32); i++)
         {
@@ -122,15 +143,15 @@ internal sealed unsafe class EntityHistory
         }
         foreach (EntityPlan.Group group in _plan.Groups)
         {
-            if (!group.Finite) { continue; }
             foreach (EntityPlan.Part part in group.Parts)
             {
-                if (part.Kind is not (EntityPlan.PartKind.Min or EntityPlan.PartKind.Max or EntityPlan.PartKind.Distinct)) { continue; }
-                new Span<long>(record + part.Offset, EntityPlan.PartWords(part.Kind, true)).Clear();
-                RefillPart(record, group, part);
+                if (FollowsFromRing(group, part)) { RefillPart(record, group, part); }
             }
         }
     }
+
+    private static bool FollowsFromRing(EntityPlan.Group group, EntityPlan.Part part) =>
+        group.Finite && part.Kind is (EntityPlan.PartKind.Min or EntityPlan.PartKind.Max or EntityPlan.PartKind.Distinct);
 
     /// <summary>Gives back everything the record points to.</summary>
     public void Release(long* record)
@@ -144,10 +165,18 @@ internal sealed unsafe class EntityHistory
 
     // ---- the usual case: events in order ----
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Forget(long* record)
+    {
+        if (record[EntityPlan.LastTime] == 0) { return; }
+        Release(record);
+        new Span<long>(record, _plan.RecordWords).Clear();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void StartAfresh(long* record, long time)
     {
-        if (record[EntityPlan.LastTime] != 0) { Release(record); }
-        new Span<long>(record, _plan.RecordWords).Clear();
+        Forget(record);
         record[EntityPlan.FirstTime] = time;
         foreach (EntityPlan.Group group in _plan.Groups)
         {
@@ -189,16 +218,18 @@ internal sealed unsafe class EntityHistory
         uint start = Start(g), end = End(g);
         long reach = group.Delay + group.Window;
         long next = Never;
+        bool exact = true;
         while (start != end)
         {
             long* e = Event(record, start);
             long leaves = Time(e) + reach;
             if (leaves > time) { next = leaves; break; }
-            Leave(g, group, e, start);
+            exact &= Leave(g, group, e, start);
             start++;
         }
         g[EntityPlan.Bounds] = (long)end << 32 | start;
         g[EntityPlan.NextLeave] = next;
+        if (!exact) { RebuildSums(record, group); }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -232,11 +263,12 @@ internal sealed unsafe class EntityHistory
         }
     }
 
-    private static void Leave(long* g, EntityPlan.Group group, long* e, uint index)
+    /// <summary>False when so little of a sum is left that what it was rounded by before may show: it wants adding up anew.</summary>
+    private static bool Leave(long* g, EntityPlan.Group group, long* e, uint index)
     {
-        if (!Passes(group, *e)) { return; }
+        if (!Passes(group, *e)) { return true; }
         g[EntityPlan.FiniteCounts] -= 1 + ((*e & EntityPlan.LabelFlag) << 32);
-        bool empty = (uint)g[EntityPlan.FiniteCounts] == 0;
+        bool empty = (uint)g[EntityPlan.FiniteCounts] == 0, exact = true;
         foreach (EntityPlan.Part part in group.Parts)
         {
             long* state = g - group.Offset + part.Offset;
@@ -246,15 +278,30 @@ internal sealed unsafe class EntityHistory
                 case EntityPlan.PartKind.Sum:
                     DoubleDouble.Add((double*)state, -value);
                     if (empty) { state[0] = state[1] = 0; }
+                    exact &= DoubleDouble.Holds((double*)state, value) | empty;
                     break;
                 case EntityPlan.PartKind.SumOfSquares:
                     DoubleDouble.AddSquare((double*)state, value, -1);
                     if (empty) { state[0] = state[1] = 0; }
+                    exact &= DoubleDouble.Holds((double*)state, value * value) | empty;
                     break;
                 case EntityPlan.PartKind.Min or EntityPlan.PartKind.Max: WindowExtreme.Leave(state, index); break;
                 case EntityPlan.PartKind.Distinct: WindowDistinct.Leave(state, (ulong)e[part.EventWord]); break;
                 default: break;
             }
+        }
+        return exact;
+    }
+
+    /// <summary>A payment of 10⁹ that left behind some of 10: the sums are added up again from the events.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void RebuildSums(long* record, EntityPlan.Group group)
+    {
+        foreach (EntityPlan.Part part in group.Parts)
+        {
+            if (part.Kind is not (EntityPlan.PartKind.Sum or EntityPlan.PartKind.SumOfSquares)) { continue; }
+            new Span<long>(record + part.Offset, EntityPlan.PartWords(part.Kind, true)).Clear();
+            RefillPart(record, group, part);
         }
     }
 
@@ -434,6 +481,8 @@ internal sealed unsafe class EntityHistory
     }
 
     // ---- reading ----
+
+    private static double WithoutEvents(in EntityPlan.Emission emission) => emission.Kind is AggregateKind.Count or AggregateKind.LabelCount ? 0 : emission.Default;
 
     private void Emit(long* record, in EntityPlan.Emission emission, long time, Span<double> view)
     {

@@ -26,12 +26,12 @@ internal sealed class EntityPlan
     public required int[] Filters { get; init; }
     /// <summary>How far back any window reaches, microseconds.</summary>
     public required long Horizon { get; init; }
-    /// <summary>An entity without events for this long starts afresh, microseconds.</summary>
+    /// <summary>An entity without events for this long starts afresh, microseconds; never shorter than its windows and the grace reach, so that starting afresh takes nothing from a window.</summary>
     public required long IdleRetention { get; init; }
     public required bool HasLabels { get; init; }
 
-    /// <summary>Bits of word 0 of a ring event below its time: bit 0 label, bits 1..7 filters.</summary>
-    public const int FlagBits = 8;
+    /// <summary>Bits of word 0 of a ring event below its time: bit 0 label, bits 1..9 filters. The latest event time (2200) in microseconds has 53 bits.</summary>
+    public const int FlagBits = 10;
     public const int FilterCountMax = FlagBits - 1;
     public const long LabelFlag = 1;
 
@@ -68,12 +68,13 @@ internal sealed class EntityPlan
     internal readonly record struct Emission(AggregateKind Kind, Group Group, int Part, int SecondPart, int EventWord, int Output, double Default);
 
     /// <summary>Compiles the features of one entity; <paramref name="features"/> pairs each with its place in the view.</summary>
-    public static EntityPlan Compile(int entity, EntityDefinition definition, IReadOnlyList<(FeatureDefinition Feature, int Output)> features)
+    public static EntityPlan Compile(int entity, EntityDefinition definition, IReadOnlyList<(FeatureDefinition Feature, int Output)> features, long grace)
     {
         int[] numbers = [.. features.Where(f => f.Feature.Of >= 0 && f.Feature.Aggregate != AggregateKind.Distinct).Select(f => f.Feature.Of).Distinct().Order()];
         int[] keys = [.. features.Where(f => f.Feature.Aggregate == AggregateKind.Distinct).Select(f => f.Feature.Of).Distinct().Order()];
         int[] filters = [.. features.Where(f => f.Feature.Filter >= 0).Select(f => f.Feature.Filter).Distinct().Order()];
         bool finite = features.Any(f => f.Feature.Window > 0);
+        long horizon = features.Max(f => f.Feature.Window > 0 ? f.Feature.Window + f.Feature.Delay : 0);
 
         int offset = HeaderWords;
         var groups = new List<Group>();
@@ -123,8 +124,8 @@ internal sealed class EntityPlan
             EventNumbers = numbers,
             EventKeys = keys,
             Filters = filters,
-            Horizon = features.Max(f => f.Feature.Window > 0 ? f.Feature.Window + f.Feature.Delay : 0),
-            IdleRetention = definition.IdleRetention,
+            Horizon = horizon,
+            IdleRetention = Math.Max(definition.IdleRetention, horizon + grace),
             HasLabels = features.Any(f => f.Feature.Aggregate is AggregateKind.LabelCount or AggregateKind.LabelRate),
         };
     }

@@ -10,14 +10,22 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
     /// <summary>Whole-history state has no window that ends it; an entity idle for this long starts afresh unless it says otherwise.</summary>
     private const long IdleRetentionDefault = 400 * Micro.Day;
 
-    private static readonly string[] s_featureMembers =
-        ["name", "text", "field", "calendar", "from", "to", "entity", "aggregate", "of", "window", "delay", "current", "filter", "ratio", "difference", "default"];
+    private static readonly string[] s_commonMembers = ["name", "text", "default"];
 
-    private static readonly string[] s_sources = ["field", "calendar", "aggregate", "ratio", "difference"];
+    /// <summary>What a feature may be, and the members that go with it.</summary>
+    private static readonly (string Source, string[] Members)[] s_sources =
+    [
+        ("field", ["field"]),
+        ("calendar", ["calendar", "from", "to"]),
+        ("aggregate", ["aggregate", "entity", "of", "window", "delay", "current", "filter"]),
+        ("ratio", ["ratio"]),
+        ("difference", ["difference"]),
+    ];
 
     private readonly List<EntityDefinition> _entities = [];
     private readonly List<FilterDefinition> _filters = [];
     private readonly List<FeatureDefinition> _features = [];
+    private readonly HashSet<int> _statedIdle = [];
     private string _path = "$";
     private string _name = "";
 
@@ -26,7 +34,7 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
         int before = errors.Count;
         try
         {
-            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip });
+            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowDuplicateProperties = false });
             JsonElement root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object) { Fail("a catalog is an object with entities and features"); return null; }
             foreach (JsonProperty member in root.EnumerateObject())
@@ -40,7 +48,7 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
         }
         catch (JsonException e)
         {
-            Fail($"is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine}");
+            Fail($"is not JSON, or names a member twice: line {e.LineNumber + 1}, byte {e.BytePositionInLine}");
             return null;
         }
     }
@@ -66,7 +74,15 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
             long retention = IdleRetentionDefault;
             if (keys.ValueKind == JsonValueKind.Object)
             {
-                if (keys.TryGetProperty("idle", out JsonElement idle) && !TryDuration(idle, out retention)) { Fail("idle is a duration such as 400d"); }
+                foreach (JsonProperty member in keys.EnumerateObject())
+                {
+                    if (member.Name is not ("keys" or "idle")) { Fail($"unknown member '{member.Name}'; an entity has keys and idle"); }
+                }
+                if (keys.TryGetProperty("idle", out JsonElement idle))
+                {
+                    if (!TryDuration(idle, out retention) || retention == 0) { Fail("idle is a duration such as 400d"); }
+                    _statedIdle.Add(_entities.Count);
+                }
                 keys = keys.TryGetProperty("keys", out JsonElement inner) ? inner : default;
             }
             if (keys.ValueKind != JsonValueKind.Array || keys.GetArrayLength() == 0) { Fail("an entity is a list of at least one key field"); continue; }
@@ -78,7 +94,6 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
                 if (index < 0) { Fail($"'{name}' is no key field of stream '{schema.Name}'; it has {string.Join(", ", schema.KeyFields.Select(f => f.Name))}"); }
                 else { fields.Add(index); }
             }
-            if (_entities.Exists(e => e.Name == entity.Name)) { Fail("is declared twice"); }
             _entities.Add(new EntityDefinition(entity.Name, fields, retention));
         }
     }
@@ -103,8 +118,14 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
         _name = "";
         for (int entity = 0; entity < _entities.Count; entity++)
         {
+            _path = $"$.entities.{_entities[entity].Name}";
             int filters = _features.Where(f => f.Entity == entity && f.Filter >= 0).Select(f => f.Filter).Distinct().Count();
             if (filters > EntityPlan.FilterCountMax) { Fail($"entity '{_entities[entity].Name}' has {filters} different filters; at most {EntityPlan.FilterCountMax}"); }
+            FeatureDefinition? longest = _features.Where(f => f.Entity == entity && f.Window > 0).MaxBy(f => f.Window + f.Delay);
+            if (longest is not null && _statedIdle.Contains(entity) && _entities[entity].IdleRetention < longest.Window + longest.Delay)
+            {
+                Fail($"entity '{_entities[entity].Name}' starts afresh before the window of feature '{longest.Name}' ends: make idle at least window and delay");
+            }
         }
     }
 
@@ -116,18 +137,20 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
             return Fail($"needs a name of letters, digits and _, at most {Limits.FeatureNameLengthMax} long");
         }
         if (_features.Exists(f => f.Name == _name)) { return Fail("is declared twice"); }
+        (string Source, string[] Members)[] sources = [.. s_sources.Where(s => element.TryGetProperty(s.Source, out _))];
+        if (sources.Length != 1) { return Fail("needs exactly one of field, calendar, aggregate, ratio, difference"); }
         foreach (JsonProperty member in element.EnumerateObject())
         {
-            if (!s_featureMembers.Contains(member.Name)) { return Fail($"unknown member '{member.Name}'"); }
+            if (s_commonMembers.Contains(member.Name) || sources[0].Members.Contains(member.Name)) { continue; }
+            bool elsewhere = s_sources.Any(s => s.Members.Contains(member.Name));
+            return Fail(elsewhere ? $"'{member.Name}' does not go with {sources[0].Source}" : $"unknown member '{member.Name}'");
         }
-        string[] sources = [.. s_sources.Where(s => element.TryGetProperty(s, out _))];
-        if (sources.Length != 1) { return Fail("needs exactly one of field, calendar, aggregate, ratio, difference"); }
         double missing = double.NaN;
         if (element.TryGetProperty("default", out JsonElement given) && given.ValueKind != JsonValueKind.Null && !(given.ValueKind == JsonValueKind.Number && given.TryGetDouble(out missing) && double.IsFinite(missing)))
         {
             return Fail("default is a number, or null for missing");
         }
-        FeatureDefinition? feature = sources[0] switch
+        FeatureDefinition? feature = sources[0].Source switch
         {
             "field" => ReadField(element),
             "calendar" => ReadCalendar(element),
@@ -161,6 +184,7 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
         };
         if (part is null) { return Fail("calendar is one of hour, minute_of_day, day_of_week, day_of_month, month, is_weekend, hour_between"); }
         int from = 0, to = 0;
+        if (part != CalendarPart.HourBetween && (element.TryGetProperty("from", out _) || element.TryGetProperty("to", out _))) { return Fail("from and to go with hour_between"); }
         if (part == CalendarPart.HourBetween && !(Hour(element, "from", out from) && Hour(element, "to", out to))) { return Fail("hour_between needs from and to, hours 0 to 23, both inside"); }
         return new FeatureDefinition { Name = _name, Source = FeatureSource.Calendar, Calendar = part.Value, FromHour = from, ToHour = to };
     }
@@ -230,7 +254,7 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
         }
         int filter = -1;
         bool filtered = element.TryGetProperty("filter", out JsonElement filterGiven);
-        if (kind != AggregateKind.Distinct && of >= 0 && !schema.NumberFields[of].Required)
+        if (of >= 0 && !(kind == AggregateKind.Distinct ? schema.KeyFields : schema.NumberFields)[of].Required)
         {
             // An event without the value is no event of this aggregate, or its NaN would stay in every sum.
             string present = $$$"""{"not":{"field":"{{{ofName}}}","op":"is_missing"}}""";
@@ -250,7 +274,12 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
         string json = element.GetRawText();
         filter = _filters.FindIndex(f => f.Json == json);
         if (filter >= 0) { return true; }
-        if (!Condition.TryParse(element, file, $"{_path}.filter", this, errors, out Condition? condition)) { return false; }
+        var faults = new List<DefinitionError>();
+        if (!Condition.TryParse(element, file, $"{_path}.filter", this, faults, out Condition? condition))
+        {
+            foreach (DefinitionError fault in faults) { errors.Add(fault with { Sentence = $"feature '{_name}': {fault.Sentence}" }); }
+            return false;
+        }
         _filters.Add(new FilterDefinition(condition, json));
         filter = _filters.Count - 1;
         return true;

@@ -50,7 +50,7 @@ public sealed unsafe class FeatureEngine
         _derived = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Ratio or FeatureSource.Difference).Select(f => f.Feature)];
         _derivedOutput = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Ratio or FeatureSource.Difference).Select(f => f.Output)];
         _plans = [.. indexed.Where(f => f.Feature.Source == FeatureSource.Aggregate).GroupBy(f => f.Feature.Entity).OrderBy(g => g.Key)
-            .Select(g => EntityPlan.Compile(g.Key, catalog.Entities[g.Key], [.. g]))];
+            .Select(g => EntityPlan.Compile(g.Key, catalog.Entities[g.Key], [.. g], _grace))];
         _tables = [.. _plans.Select(p => new EntityTable(_arena, p.RecordWords))];
         _histories = [.. _plans.Select(p => new EntityHistory(p, _arena, _grace))];
         _labelPlans = [.. Enumerable.Range(0, _plans.Length).Where(i => _plans[i].HasLabels)];
@@ -88,9 +88,13 @@ public sealed unsafe class FeatureEngine
         }
         for (int p = 0; p < _tables.Length; p++)
         {
-            _tables[p].Sweep(rows.Length * 2, Watermark - _plans[p].IdleRetention - _grace, _histories[p]);
+            _tables[p].Sweep(rows.Length * 2, Expiry(_plans[p]), _histories[p]);
         }
     }
+
+    // Past it no event that is still in time can find the entity's history young enough: it is over, and may be swept at any
+    // moment without any view telling the difference.
+    private long Expiry(EntityPlan plan) => Watermark - plan.IdleRetention - _grace;
 
     private void FindRecords(TransactionBatch batch, ReadOnlySpan<int> block)
     {
@@ -102,7 +106,11 @@ public sealed unsafe class FeatureEngine
             {
                 int[] fields = _plans[p].KeyFields;
                 EntityKey key = keys[block[i] * stride + fields[0]];
-                for (int k = 1; k < fields.Length; k++) { key = EntityKey.Combine(key, keys[block[i] * stride + fields[k]]); }
+                for (int k = 1; k < fields.Length; k++)
+                {
+                    EntityKey next = keys[block[i] * stride + fields[k]];
+                    key = key == default || next == default ? default : EntityKey.Combine(key, next);
+                }
                 _keys[i * _plans.Length + p] = key;
                 _tables[p].Prefetch(key);
             }
@@ -110,14 +118,15 @@ public sealed unsafe class FeatureEngine
         for (int i = 0; i < block.Length * _plans.Length; i++)
         {
             int p = i % _plans.Length;
-            long* record = _tables[p].FindOrAdd(_keys[i]);
+            // An absent key is no entity: the transactions without a device have no device in common.
+            long* record = _keys[i] == default ? null : _tables[p].FindOrAdd(_keys[i]);
             _records[i] = (nint)record;
-            if (!Sse.IsSupported) { continue; }
+            if (record == null || !Sse.IsSupported) { continue; }
             for (int word = 0; word < _plans[p].RecordWords; word += 8) { Sse.Prefetch0(record + word); }
         }
         for (int i = 0; i < block.Length * _plans.Length; i++)
         {
-            if (_plans[i % _plans.Length].EventWords > 0) { _histories[i % _plans.Length].PrefetchRing((long*)_records[i]); }
+            if (_records[i] != 0 && _plans[i % _plans.Length].EventWords > 0) { _histories[i % _plans.Length].PrefetchRing((long*)_records[i]); }
         }
     }
 
@@ -141,6 +150,13 @@ public sealed unsafe class FeatureEngine
         for (int p = 0; p < _plans.Length; p++)
         {
             EntityPlan plan = _plans[p];
+            long* record = (long*)_records[blockRow * _plans.Length + p];
+            if (record == null)
+            {
+                _histories[p].ApplyAbsent(view);
+                _filterFlags[p] = 0;
+                continue;
+            }
             long flags = 0;
             for (int f = 0; f < plan.Filters.Length; f++)
             {
@@ -156,7 +172,7 @@ public sealed unsafe class FeatureEngine
                 EntityKey distinct = batch.Keys[row * batch.Schema.KeyFields.Count + key];
                 e[word++] = (long)(distinct.High ^ distinct.Low);
             }
-            _histories[p].Apply((long*)_records[blockRow * _plans.Length + p], e, late, view);
+            _histories[p].Apply(record, e, late, Expiry(plan), view);
         }
 
         for (int i = 0; i < _derived.Length; i++)

@@ -127,7 +127,7 @@ public sealed class SignedNote
         }
 
         int split = all.LastIndexOf("\n\n", StringComparison.Ordinal);
-        if (split < 0)
+        if (split < 0 || split + 2 == all.Length)
         {
             return false;
         }

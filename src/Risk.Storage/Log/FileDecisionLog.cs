@@ -18,7 +18,7 @@ internal sealed record DecisionLogOptions
     public TimeSpan CheckpointEvery { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Full bundles that may wait in memory for their files; a commit waits beyond. About 200 KB each.</summary>
-    public int LiveBundlesMax { get; init; } = 128;
+    public int LiveBundlesMax { get; init; } = 64;
 
     /// <summary>False writes tiles within <see cref="IDecisionLog.Commit"/> instead of on a thread, for simulations.</summary>
     public bool TilesInBackground { get; init; } = true;
@@ -58,7 +58,13 @@ internal sealed class FileDecisionLog : IDecisionLog
     private readonly List<Bundle> _live = [];
     private readonly Stack<Bundle> _free = new();
     private readonly Bundle _tail = new();
-    private byte[] _position = new byte[LogFormat.PositionBytesMax];
+    private readonly Lock _reading = new();
+    private readonly byte[] _position = new byte[LogFormat.PositionBytesMax];
+    private byte[] _readEntries = [];
+    private byte[] _readPayloads = [];
+    private int _readEntriesBytes;
+    private int _readPayloadsBytes;
+    private long _readBundle = -1;
     private int _positionBytes;
     private long _size;
     private long _durableSize;
@@ -471,25 +477,28 @@ internal sealed class FileDecisionLog : IDecisionLog
         }
     }
 
+    /// <summary>One bundle stays read: a source that goes back asks for one entry after the other.</summary>
     private bool TryReadFile(long index, int item, LogEntry entry)
     {
-        byte[] entries = [];
-        byte[] payloads = [];
-        int entriesBytes = BundleFile.Read(_folder.Entries(index), ref entries);
-        int payloadsBytes = BundleFile.Read(_folder.Payloads(index), ref payloads);
-        if (entriesBytes < 0 || !BundleFile.TryItem(entries.AsSpan(0, entriesBytes), item, out ReadOnlySpan<byte> record))
+        lock (_reading)
         {
-            throw new DecisionLogException(LogCodes.Corrupt, $"{_folder.Entries(index)} is missing or too short for its entry {item}.");
-        }
+            if (_readBundle != index)
+            {
+                _readBundle = -1;
+                _readEntriesBytes = BundleFile.Read(_folder.Entries(index), ref _readEntries);
+                _readPayloadsBytes = Math.Max(0, BundleFile.Read(_folder.Payloads(index), ref _readPayloads));
+                _readBundle = index;
+            }
 
-        ReadOnlySpan<byte> payload = default;
-        if (payloadsBytes >= 0)
-        {
-            BundleFile.TryItem(payloads.AsSpan(0, payloadsBytes), item, out payload);
-        }
+            if (_readEntriesBytes < 0 || !BundleFile.TryItem(_readEntries.AsSpan(0, _readEntriesBytes), item, out ReadOnlySpan<byte> record))
+            {
+                throw new DecisionLogException(LogCodes.Corrupt, $"{_folder.Entries(index)} is missing or too short for its entry {item}.");
+            }
 
-        entry.Set(record, payload);
-        return true;
+            BundleFile.TryItem(_readPayloads.AsSpan(0, _readPayloadsBytes), item, out ReadOnlySpan<byte> payload);
+            entry.Set(record, payload);
+            return true;
+        }
     }
 
     private void Recover()

@@ -67,6 +67,13 @@ internal sealed class Journal : IDisposable
 
         // Live segments hold the only copy of the anchor's entries until it is durable.
         Reuse(found, live: false);
+        int anchorBytes = JournalFormat.FrameBytes(anchor.Position.Length, anchor.Entries.Length, anchor.Payloads.Length);
+        if (anchorBytes > FrameBytesMax)
+        {
+            // 255 entries of the largest size are more than a segment: this once, a larger one.
+            Spare(NewSegment(_segmentBytes + JournalFormat.AlignBlock(anchorBytes)));
+        }
+
         Activate(anchor.FirstSequence, oldestIsSelf: true);
         AddFrame(anchor.FirstSequence, anchor.Count, anchor.Position, anchor.Entries, anchor.Payloads);
         Sync();
@@ -136,7 +143,7 @@ internal sealed class Journal : IDisposable
             }
         }
 
-        Spare(NewSegment());
+        Spare(NewSegment(_segmentBytes));
     }
 
     public void Dispose()
@@ -182,7 +189,7 @@ internal sealed class Journal : IDisposable
             _spares.TryPop(out next);
         }
 
-        next ??= NewSegment();
+        next ??= NewSegment(_segmentBytes);
         lock (_gate)
         {
             long id = ++_lastId;
@@ -215,11 +222,11 @@ internal sealed class Journal : IDisposable
         }
     }
 
-    private Segment NewSegment()
+    private Segment NewSegment(long bytes)
     {
         int number = Interlocked.Increment(ref _lastFile);
         string path = Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"segment-{number:000}.journal"));
-        return new Segment(_disk.OpenJournal(path, _segmentBytes));
+        return new Segment(_disk.OpenJournal(path, bytes));
     }
 
     private void Spare(Segment segment)

@@ -158,14 +158,22 @@ internal sealed class LogVerifier : IHashTileSink
         for (int i = 0; i < width; i++)
         {
             BundleFile.TryNext(ref entries, out ReadOnlySpan<byte> entry);
-            BundleFile.TryNext(ref payloads, out ReadOnlySpan<byte> payload);
+            bool hasPayload = BundleFile.TryNext(ref payloads, out ReadOnlySpan<byte> payload);
             if (CheckRecord(first + i, entry, payload) is { } bad)
             {
                 return bad;
             }
+
+            // An erased payload has length 0, an absent store has no file: a bundle that ends early was damaged.
+            if (!hasPayload && payloadBytes > 0)
+            {
+                return At(VerifyCodes.PayloadMismatch, first + i, $"{_folder.Payloads(index, width)} ends before its private payload");
+            }
         }
 
-        return null;
+        return payloads.IsEmpty || width < LogFormat.TileWidth
+            ? null
+            : At(VerifyCodes.PayloadMismatch, first + width - 1, $"{_folder.Payloads(index, width)} goes on after its private payload");
     }
 
     private LogVerification? CheckRecord(long sequence, ReadOnlySpan<byte> entry, ReadOnlySpan<byte> payload)

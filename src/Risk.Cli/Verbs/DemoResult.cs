@@ -1,0 +1,127 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Risk.Core.Costs;
+using Risk.Core.Decisions;
+using Risk.Core.Replay;
+using Risk.Core.Transactions;
+using Risk.Service.Engine;
+
+namespace Risk.Cli.Verbs;
+
+/// <summary>Everything that <c>risk demo</c> found out, once for scripts and for people.</summary>
+internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, StreamInput input, RunReport report, RunOutcome outcome)
+{
+    public EngineOptions Options => options;
+    public EmbeddedEngine Engine => engine;
+    public StreamInput Input => input;
+    public RunReport Report => report;
+    public RunOutcome Outcome => outcome;
+
+    public long Transactions => report.After.Transactions;
+    public long DeadLetters => report.After.DeadLetters;
+    public long Duplicates => report.After.Duplicates;
+    public long Decisions => Transactions - DeadLetters - Duplicates;
+    public CostPerThousand Cost { get; } = engine.Meter.PerThousand();
+    public string RootHash { get; } = Convert.ToHexStringLower(engine.RootHash());
+    public long MemoryPeakBytes { get; } = Process.GetCurrentProcess().PeakWorkingSet64;
+
+    public void WriteJson(Utf8JsonWriter json)
+    {
+        json.WriteString("stream", options.Definition.Schema.Name);
+        json.WriteString("out", options.Directory);
+        json.WriteNumber("transactions", Transactions);
+        json.WriteNumber("decisions", Decisions);
+        json.WriteNumber("deadLetters", DeadLetters);
+        json.WriteNumber("duplicates", Duplicates);
+        json.WriteNumber("late", report.LateCount);
+        json.WriteNumber("transactionsThisRun", report.Transactions);
+        json.WriteNumber("seconds", Math.Round(report.Elapsed.TotalSeconds, 3));
+        json.WriteNumber("throughputPerSecond", Math.Round(report.PerSecond, 1));
+        WriteLatency(json);
+        WriteQuality(json);
+        json.WriteStartObject("outcomes");
+        foreach (Outcome each in Enum.GetValues<Outcome>()) { json.WriteNumber(each.ToString().ToLowerInvariant(), outcome.Count(each)); }
+        json.WriteEndObject();
+        WriteMoney(json);
+        json.WriteStartObject("deadLetterCodes");
+        foreach ((ErrorCode code, long count) in engine.DeadLetterCounts) { json.WriteNumber(code.Text(), count); }
+        json.WriteEndObject();
+        json.WriteStartObject("cost");
+        json.WriteNumber("perThousand", Cost.Money);
+        json.WriteString("currency", Cost.Currency);
+        json.WriteNumber("joulesPerThousand", Math.Round(Cost.Joules, 6));
+        json.WriteString("method", Cost.Method);
+        json.WriteEndObject();
+        json.WriteStartObject("log");
+        json.WriteNumber("size", engine.LogSize);
+        json.WriteString("rootHash", RootHash);
+        json.WriteEndObject();
+        json.WriteStartObject("engine");
+        json.WriteString("model", engine.Champion.Reference);
+        json.WriteString("executionProvider", engine.ExecutionProvider);
+        json.WriteString("scorer", engine.ScorerReason);
+        json.WriteNumber("stateBytes", engine.StateBytes);
+        json.WriteNumber("memoryPeakBytes", MemoryPeakBytes);
+        json.WriteNumber("entities", engine.Features.EntityCount);
+        json.WriteEndObject();
+        json.WriteStartObject("recovery");
+        json.WriteNumber("snapshot", engine.Recovery.Snapshot);
+        json.WriteNumber("reapplied", engine.Recovery.Reapplied);
+        json.WriteNumber("recoveredTails", engine.Recovery.RecoveredTails);
+        json.WriteEndObject();
+    }
+
+    private void WriteLatency(Utf8JsonWriter json)
+    {
+        json.WriteStartObject("latencyMicros");
+        WritePercentiles(json, report.Latencies.Total);
+        json.WriteStartObject("stages");
+        foreach (string stage in StageLatencies.Names)
+        {
+            json.WriteStartObject(stage);
+            WritePercentiles(json, report.Latencies[stage]);
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private static void WritePercentiles(Utf8JsonWriter json, LatencyHistogram histogram)
+    {
+        json.WriteNumber("p50", histogram.Percentile(50));
+        json.WriteNumber("p99", histogram.Percentile(99));
+        json.WriteNumber("p999", histogram.Percentile(99.9));
+        json.WriteNumber("max", histogram.Max);
+    }
+
+    private void WriteQuality(Utf8JsonWriter json)
+    {
+        Quality quality = outcome.Quality;
+        json.WriteStartObject("quality");
+        WriteOptional(json, "aucRoc", quality.AucRoc);
+        WriteOptional(json, "averagePrecision", quality.AveragePrecision);
+        WriteOptional(json, $"cardPrecisionAt{quality.TopK}", quality.CardPrecision);
+        json.WriteString("period", quality.Period);
+        json.WriteBoolean("publishedProtocol", quality.IsPublishedProtocol);
+        json.WriteNumber("rows", quality.RowCount);
+        json.WriteEndObject();
+    }
+
+    private void WriteMoney(Utf8JsonWriter json)
+    {
+        BusinessFigures figures = outcome.Business;
+        json.WriteStartObject("business");
+        json.WriteNumber("frauds", figures.FraudCount);
+        json.WriteNumber("fraudsCaught", figures.FraudCaughtCount);
+        json.WriteNumber("fraudMoney", Math.Round(figures.FraudMoney, 2));
+        json.WriteNumber("fraudMoneyCaught", Math.Round(figures.FraudMoneyCaught, 2));
+        json.WriteNumber("reviews", figures.ReviewedCount);
+        WriteOptional(json, "reviewPrecision", figures.ReviewPrecision);
+        json.WriteEndObject();
+    }
+
+    private static void WriteOptional(Utf8JsonWriter json, string name, double? value)
+    {
+        if (value is { } number) { json.WriteNumber(name, Math.Round(number, 6)); } else { json.WriteNull(name); }
+    }
+}

@@ -1,0 +1,95 @@
+using System.CommandLine;
+using Risk.Cli.CommandLine;
+using Risk.Core;
+using Risk.Core.Costs;
+using Risk.Core.Models;
+using Risk.Core.Transactions;
+using Risk.Inference;
+using Risk.Service.Engine;
+using Risk.Streams;
+
+namespace Risk.Cli.Verbs;
+
+/// <summary><c>risk demo</c>: the main job, a recorded stream through the whole path into a durable log, then what it was worth.</summary>
+internal static class DemoVerb
+{
+    private static readonly Option<string> s_stream = CommonOptions.Stream();
+    private static readonly Option<string> s_out = CommonOptions.Out("Where the log, the keys and the dead letters go; the same directory again goes on where it stopped.");
+    private static readonly Option<string?> s_input = StreamInput.InputOption();
+    private static readonly Option<string?> s_labels = StreamInput.LabelsOption();
+    private static readonly Option<long?> s_transactions = new("--transactions") { Description = "Take the first N records of the stream only; default all.", HelpName = "N" };
+    private static readonly Option<double> s_rate = new("--rate") { Description = "Records a second, due at fixed times whatever the engine does; 0 = as fast as it goes.", HelpName = "N" };
+    private static readonly Option<string> s_clock = new("--clock") { Description = "wall, or event: decisions are dated by their events and two runs are equal to the byte (with keys that are no secret).", HelpName = "CLOCK", DefaultValueFactory = _ => "wall" };
+    private static readonly Option<bool> s_strict = new("--strict") { Description = "Stop at the first record that is not accepted (exit 2)." };
+
+    public static Command Create()
+    {
+        s_clock.AcceptOnlyFromAmong("wall", "event");
+        var command = new Command("demo", "Score a recorded stream through the whole path: features, model, policy, reasons, durable log.")
+        {
+            s_stream, s_input, s_labels, s_transactions, s_rate, s_clock, s_strict, s_out,
+        };
+        command.SetVerb(Run);
+        return command;
+    }
+
+    private static ExitCode Run(VerbContext context)
+    {
+        Output output = context.Output;
+        bool reproducible = context.Get(s_clock) == "event";
+        var run = new RunOptions(context.Get(s_rate), context.Get(s_transactions) ?? long.MaxValue, reproducible, context.Get(s_strict));
+        if (run.RatePerSecond < 0 || double.IsNaN(run.RatePerSecond) || run.RecordsMax < 0) { throw CommandFailure.BadInput("USAGE", "--rate and --transactions must not be negative"); }
+
+        StreamFiles files = StreamFiles.Load(context.Get(s_stream)!);
+        string directory = Path.GetFullPath(context.Get(s_out)!);
+        KeyRing keys = reproducible ? KeyRing.Reproducible(files.Definition.Schema.Name, directory) : KeyRing.OpenOrCreate(directory);
+        using StreamInput input = StreamInput.Open(files, context.Get(s_input), context.Get(s_labels), keys);
+        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
+        var options = new EngineOptions(directory, files.Definition, LoadModel(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible);
+
+        using EmbeddedEngine engine = OpenEngine(output, options);
+        TransactionParser parser = input.CreateParser(engine.Keys, reproducible);
+        RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress));
+        if (report.Strict is { } rejection)
+        {
+            throw CommandFailure.BadInput(rejection.Code.Text(), $"line {rejection.SourceOffset} of {options.SourceName}{(rejection.Field is null ? "" : $", field {rejection.Field}")}: the run stopped here because of --strict; what came before is in {directory}");
+        }
+        RunOutcome outcome = output.Run("Measuring quality", "decisions", engine.LogSize, progress => engine.Measure(input.Labels, (done, _) => progress.Done = done));
+        var result = new DemoResult(options, engine, input, report, outcome);
+        if (output.Json) { output.WriteJson(result.WriteJson); } else { DemoView.Show(output, result); }
+        return ExitCode.Done;
+    }
+
+    private static ModelBundle LoadModel(StreamDefinition definition)
+    {
+        string reference = definition.Schema.Model ?? throw CommandFailure.BadInput("MODEL_UNTRUSTED", $"stream {definition.Schema.Name} names no model; add \"model\": \"name@version\" to its schema.json");
+        string[] parts = reference.Split('@');
+        string directory = Path.Combine(RiskHome.Find(), "models", parts[0], parts.Length > 1 ? parts[1] : "");
+        return ModelBundle.TryLoad(directory, out ModelBundle? bundle, out ModelRefusal? refusal) ? bundle : throw CommandFailure.BadInput(refusal.Code, refusal.Reason);
+    }
+
+    private static EmbeddedEngine OpenEngine(Output output, EngineOptions options)
+    {
+        ModelRefusal? refusal = null;
+        EmbeddedEngine? engine = output.Run("Opening", "decisions taken again", null, progress => EmbeddedEngine.Open(options, out refusal, (done, of) =>
+        {
+            progress.Total = of;
+            progress.Done = done;
+        }));
+        if (engine is null) { throw CommandFailure.BadInput(refusal!.Code, refusal.Reason); }
+        if (engine.Recovery.RecoveredTails > 0) { output.Note("RECOVERED_TAIL: the last run was cut off in the middle of a write; the log goes on behind its last whole group."); }
+        return engine;
+    }
+
+    private static RunReport Score(EmbeddedEngine engine, FileTransactionSource source, TransactionParser parser, RunOptions run, ProgressReport progress)
+    {
+        using var timer = new Timer(_ =>
+        {
+            long records = engine.Position.Transactions, read = source.BytesRead;
+            progress.Done = records;
+            if (run.RecordsMax != long.MaxValue) { progress.Total = Math.Max(records, run.RecordsMax); }
+            else if (source.Identity.Size > 0 && read > 0) { progress.Total = Math.Max(records, (long)(records * (double)source.Identity.Size / read)); }
+        }, null, 100, 100);
+        return engine.Run(source, parser, run);
+    }
+}

@@ -1,0 +1,47 @@
+using System.CommandLine;
+using Risk.Cli.CommandLine;
+using Risk.Core.Transactions;
+using Risk.Service.Engine;
+using Risk.Streams;
+
+namespace Risk.Cli.Verbs;
+
+/// <summary>A stream's data as the verbs take it: <c>--input</c> and <c>--labels</c>, the recorded stream by default.</summary>
+internal sealed class StreamInput : IDisposable
+{
+    private StreamInput(FileTransactionSource source, LabelFile? labels)
+    {
+        Source = source;
+        Labels = labels;
+    }
+
+    public FileTransactionSource Source { get; }
+    public LabelFile? Labels { get; }
+
+    public static Option<string?> InputOption() => new("--input") { Description = "Transactions: a CSV or JSON Lines file, plain or gzip, or - for standard input; default the recorded stream.", HelpName = "FILE|-" };
+    public static Option<string?> LabelsOption() => new("--labels") { Description = "Labels, each known only after the stream's delay; default those of the recorded stream.", HelpName = "FILE" };
+
+    public static StreamInput Open(StreamFiles files, string? input, string? labels, KeyRing keys)
+    {
+        StreamSchema schema = files.Definition.Schema;
+        string path = input ?? files.RecordedTransactions ?? throw CommandFailure.BadInput("SOURCE_NOT_FOUND", $"stream {schema.Name} has no recorded transactions; give --input");
+        if (path.StartsWith("kafka:", StringComparison.Ordinal)) { throw CommandFailure.BadInput("SOURCE_UNREADABLE", "this build reads files and standard input; Kafka topics are not built in yet"); }
+        string? labelPath = labels ?? (input is null ? files.RecordedLabels : null);
+        LabelFile? labelFile = null;
+        if (labelPath is not null)
+        {
+            if (schema.Labels is null) { throw CommandFailure.BadInput("SCHEMA_INVALID", $"stream {schema.Name} declares no labels, so --labels has no meaning"); }
+            labelFile = LabelFile.Read(labelPath, schema, new TransactionKeys(schema.Name, keys.Secret), out CodedError labelError)
+                ?? throw Failure(labelError);
+        }
+        FileTransactionSource source = FileTransactionSource.Open(path, schema, out CodedError error) ?? throw Failure(error);
+        return new StreamInput(source, labelFile);
+    }
+
+    public TransactionParser CreateParser(TransactionKeys keys, bool ingestIsEventTime) =>
+        Source.CreateParser(keys, ingestIsEventTime, out CodedError error) ?? throw Failure(error);
+
+    public void Dispose() => Source.Dispose();
+
+    private static CommandFailure Failure(CodedError error) => CommandFailure.BadInput(error.Code.Text(), error.Message);
+}

@@ -1,0 +1,86 @@
+using Risk.Core.Costs;
+using Risk.Core.Decisions;
+using Risk.Core.Log;
+using Risk.Core.Models;
+using Risk.Core.Transactions;
+
+namespace Risk.Core;
+
+/// <summary>
+/// One micro-batch and everything that becomes of it on its way: buffers for every stage, allocated once and reused. One
+/// thread at a time holds it. Row k of the results belongs to transaction <c>Admitted[k]</c>.
+/// </summary>
+public sealed class ScoringBatch
+{
+    private readonly int[] _admitted;
+
+    internal ScoringBatch(StreamSchema schema, int capacity, int featureCount, int inputCount)
+    {
+        Transactions = new TransactionBatch(schema, capacity);
+        _admitted = new int[capacity];
+        Views = new double[capacity * featureCount];
+        Late = new bool[capacity];
+        ViewFloats = new float[capacity * featureCount];
+        Inputs = new float[capacity * inputCount];
+        RawScores = new float[capacity];
+        Scores = new double[capacity];
+        Results = new PolicyResult[capacity];
+    }
+
+    /// <summary>2. What the sources delivered and validation let through.</summary>
+    public TransactionBatch Transactions { get; }
+
+    /// <summary>3. Transactions that have no decision yet, and how many had one.</summary>
+    public ReadOnlySpan<int> Admitted => _admitted.AsSpan(0, Count);
+    public int Count { get; private set; }
+    public int Duplicates { get; private set; }
+    /// <summary>3. Events that came again with another payload: (row, sequence of the decision that stands).</summary>
+    public List<(int Row, long Sequence)> Conflicts { get; } = [];
+
+    /// <summary>4. Feature views, [Count × features], row-major, double as computed; <see cref="ViewFloats"/> is the same in the models' precision, as it is recorded.</summary>
+    internal double[] Views { get; }
+    internal bool[] Late { get; }
+    internal float[] ViewFloats { get; }
+
+    /// <summary>6. Model inputs [Count × inputs] in the model's order, its raw outputs, and the calibrated probability.</summary>
+    internal float[] Inputs { get; }
+    internal float[] RawScores { get; }
+    internal double[] Scores { get; }
+    public LadderStep Rung { get; internal set; }
+
+    /// <summary>7. What the policy says of each row.</summary>
+    internal PolicyResult[] Results { get; }
+
+    /// <summary>8. The records for the log.</summary>
+    public DecisionGroup Group { get; } = new();
+
+    /// <summary>The value of <see cref="DecisionMicros"/> that dates every decision by its own event.</summary>
+    public const long DatedByEvents = 0;
+
+    /// <summary>When the batch was decided, microseconds of the host's clock, or <see cref="DatedByEvents"/>.</summary>
+    public long DecisionMicros { get; set; }
+
+    /// <summary>What the batch costs; its decisions share it. <see cref="CostMethod"/>: UTF-8 name of how it was found.</summary>
+    public Cost Cost { get; set; }
+    public byte[] CostMethod { get; set; } = [];
+
+    /// <summary>Decisions whose event came after the grace period.</summary>
+    public int LateCount => Late.AsSpan(0, Count).Count(true);
+
+    /// <summary>A mark the host may leave (its own times and positions); not read here.</summary>
+    public object? HostState { get; set; }
+
+    public double CalibratedScore(int k) => Scores[k];
+    public Outcome Outcome(int k) => Results[k].Outcome;
+
+    public void Clear()
+    {
+        Transactions.Clear();
+        Count = Duplicates = 0;
+        Conflicts.Clear();
+        Rung = default;
+    }
+
+    internal void Admit(int row) => _admitted[Count++] = row;
+    internal void CountDuplicate() => Duplicates++;
+}

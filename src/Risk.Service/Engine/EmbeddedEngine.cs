@@ -1,0 +1,185 @@
+using Risk.Core;
+using Risk.Core.Costs;
+using Risk.Core.Explanations;
+using Risk.Core.Features;
+using Risk.Core.Log;
+using Risk.Core.Models;
+using Risk.Core.Transactions;
+using Risk.Inference;
+using Risk.Storage.Log;
+using Risk.Streams;
+
+namespace Risk.Service.Engine;
+
+/// <summary>What an embedded engine is made of.</summary>
+/// <param name="Directory">Holds everything the engine keeps: <c>log/</c>, <c>private/</c>, <c>journal/</c>, <c>keys/</c>, <c>snapshots/</c>, <c>dead-letters.jsonl</c>.</param>
+/// <param name="SourceName">Topic or file name as it stands in records and dead letters.</param>
+/// <param name="Labels">Outcomes that become known while the stream runs; null for none.</param>
+/// <param name="IsReproducible">Keys that everyone knows and a cost that is modelled, so that two runs are equal to the byte.</param>
+public sealed record EngineOptions(
+    string Directory, StreamDefinition Definition, ModelBundle Bundle, KeyRing Keys, string SourceName,
+    LabelFile? Labels, BatchPolicy Batches, PriceBook Prices, MachinePrice Machine, bool IsReproducible);
+
+/// <summary>What recovery found and did when an engine was opened.</summary>
+/// <param name="Snapshot">Decisions that the state snapshot covered; 0 = none.</param>
+/// <param name="Reapplied">Decisions taken again from the log's tail.</param>
+/// <param name="RecoveredTails">Torn ends of the journal that were cut back (RECOVERED_TAIL).</param>
+public readonly record struct RecoveryReport(long Snapshot, long Reapplied, int RecoveredTails, TimeSpan Duration);
+
+/// <summary>
+/// The embedded host: one shard in this process, files for the log and the state, no servers. Opening recovers the state
+/// (snapshot, then the tail of the log); <see cref="Run"/> takes a source from where its last durable decision left it.
+/// </summary>
+public sealed class EmbeddedEngine : IDisposable
+{
+    private readonly EngineOptions _options;
+    private readonly EngineClock _clock = new();
+    private readonly ScorerSelection _selection;
+    private readonly OnnxSession? _standIn;
+    private readonly FileDecisionLog _log;
+    private readonly DeadLetterFile _deadLetters;
+    private readonly StateSnapshots _snapshots;
+    private readonly ScoringPath _path;
+    private readonly CostMeter _meter;
+    private BatchPipeline? _pipeline;
+
+    private EmbeddedEngine(EngineOptions options, ChampionModel champion, ScorerSelection selection, OnnxSession? standIn, FileDecisionLog log, Action<long, long>? progress)
+    {
+        _options = options;
+        _selection = selection;
+        _standIn = standIn;
+        _log = log;
+        Champion = champion;
+        Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
+        Ladder = standIn is null ? new ModelLadder(selection.Scorer) : new ModelLadder(selection.Scorer, standIn);
+        TreeShap? shap = null;
+        if (selection.Forest is { } forest) { TreeShap.TryCreate(forest, out shap, out _); }
+        ILabelSource? labels = options.Labels is null ? null : new FileLabels(options.Labels);
+        _path = new ScoringPath(options.Definition, champion, Ladder, shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
+        _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine) : CostMeter.Measured(options.Prices, options.Machine);
+        _snapshots = new StateSnapshots(options.Directory, options.Definition.Catalog.Digest, log);
+        Recovery = Recover(progress);
+        // A modelled cost depends on how many decisions came before: a run that was cut off goes on with the same figures.
+        for (long left = options.IsReproducible ? log.Size : 0; left > 0; left -= int.MaxValue) { _meter.Charge((int)Math.Min(left, int.MaxValue)); }
+        _deadLetters = DeadLetterFile.Open(Path.Combine(options.Directory, "dead-letters.jsonl"));
+    }
+
+    public ChampionModel Champion { get; }
+    public ModelLadder Ladder { get; }
+    public TransactionKeys Keys { get; }
+    public RecoveryReport Recovery { get; }
+    /// <summary>Which scorer serves, and why.</summary>
+    public string ScorerReason => _selection.Reason;
+    public string ExecutionProvider => _selection.Scorer.ExecutionProvider;
+    public CostMeter Meter => _meter;
+    public long LogSize => _log.Size;
+    public byte[] RootHash() => _log.RootHash();
+    public FeatureEngine Features => _path.Features;
+    public long StateBytes => _path.Features.StateBytes + _path.Known.StateBytes;
+    public IReadOnlyDictionary<ErrorCode, long> DeadLetterCounts => _deadLetters.Counts;
+
+    /// <summary>Of the run in progress, or the last one: records taken from the source so far, in this and earlier runs of it.</summary>
+    public SourcePosition Position => _pipeline?.Position ?? default;
+
+    /// <summary>Opens or creates the engine of a directory. Null with a refusal when the model cannot serve.</summary>
+    /// <param name="progress">Told while the log's tail is taken again: done, of how many.</param>
+    /// <exception cref="Risk.Core.Log.DecisionLogException">The log cannot be opened.</exception>
+    public static EmbeddedEngine? Open(EngineOptions options, out ModelRefusal? refusal, Action<long, long>? progress = null)
+    {
+        ModelManifest manifest = options.Bundle.Manifest;
+        refusal = manifest.MapInputs([.. options.Definition.Catalog.Features.Select(f => f.Name)], out int[] columns);
+        if (refusal is not null) { return null; }
+        if (!ScorerSelection.TrySelect(options.Bundle, options.Batches.SizeMax, out ScorerSelection? selection, out refusal)) { return null; }
+        OnnxSession? standIn = null;
+        if (selection.Scorer is not OnnxSession && OnnxSession.TryOpen(options.Bundle.Onnx, columns.Length, manifest.Output, options.Batches.SizeMax, out standIn, out _)
+            && !options.Bundle.Golden.Check(standIn).Conforms)
+        {
+            standIn.Dispose();
+            standIn = null;
+        }
+        var champion = new ChampionModel($"{manifest.Name}@{manifest.Version}", Sha256Digest.From(Convert.FromHexString(manifest.Sha256)), columns, manifest.Calibration);
+        Directory.CreateDirectory(options.Directory);
+        FileDecisionLog log = FileDecisionLog.Open(options.Directory, new DecisionLogOptions { Origin = $"risk/{options.Definition.Schema.Name}", KeySeed = options.Keys.LogSeed });
+        try
+        {
+            return new EmbeddedEngine(options, champion, selection, standIn, log, progress);
+        }
+        catch
+        {
+            log.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Where the source goes on: behind its last record that this log has taken, or at its beginning.</summary>
+    public SourcePosition PositionOf(ITransactionSource source) => SourcePosition.Decode(_log.LastPosition, IdentityText(source.Identity));
+
+    /// <summary>Runs the source to its end or limit; everything is durable and the state saved when it returns.</summary>
+    /// <exception cref="SourceFailedException">The source broke off.</exception>
+    public RunReport Run(ITransactionSource source, TransactionParser parser, RunOptions run)
+    {
+        SourcePosition position = PositionOf(source);
+        _deadLetters.TruncateAfter(_options.SourceName, position.Line);
+        if (position.Line > 0) { source.SkipTo(position.Line); }
+        run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
+        long startDecisions = _log.Size, startMicros = _clock.NowMicros;
+        using var pipeline = new BatchPipeline(_path, _log, _meter, _deadLetters, _options.SourceName, parser, _options.Batches, run, _clock, position, () => _snapshots.Offer(_path));
+        _pipeline = pipeline;
+        pipeline.Run(source);
+        var elapsed = TimeSpan.FromMicroseconds(_clock.NowMicros - startMicros);
+        _log.PublishCheckpoint();
+        if (_log.Size > startDecisions) { _snapshots.Save(_path); }
+        return new RunReport(position, pipeline.Position, _log.Size - startDecisions, pipeline.LateCount, elapsed, pipeline.Latencies, pipeline.Strict);
+    }
+
+    /// <summary>Reads the whole log once: outcomes, quality against the labels, money.</summary>
+    public RunOutcome Measure(LabelFile? labels, Action<long, long>? progress = null)
+    {
+        using DecisionLogReader reader = _log.Read(0);
+        return RunOutcome.Read(reader, _options.Definition, Keys, labels, progress);
+    }
+
+    public void Dispose()
+    {
+        _snapshots.Dispose();
+        _deadLetters?.Dispose();
+        _log.Dispose();
+        _selection.Dispose();
+        _standIn?.Dispose();
+    }
+
+    private RecoveryReport Recover(Action<long, long>? progress)
+    {
+        long started = _clock.NowMicros;
+        long covered = _snapshots.Load(_path);
+        long size = _log.Size;
+        var codec = new TransactionCodec(_options.Definition.Schema, Keys);
+        ScoringBatch batch = _path.CreateBatch(_options.Batches.SizeMax);
+        using (DecisionLogReader reader = _log.Read(covered))
+        {
+            while (reader.Read())
+            {
+                LogTail.Append(reader.Record, reader.Payload, codec, Keys, batch, _path);
+                if (batch.Transactions.IsFull)
+                {
+                    LogTail.Reapply(_path, batch);
+                    progress?.Invoke(reader.Sequence + 1 - covered, size - covered);
+                }
+            }
+        }
+        LogTail.Reapply(_path, batch);
+        return new RecoveryReport(covered, size - covered, _log.RecoveredTails, TimeSpan.FromMicroseconds(_clock.NowMicros - started));
+    }
+
+    private static string IdentityText(SourceIdentity identity) => $"{identity.Name}|{identity.Size}|{identity.Beginning}";
+}
+
+/// <summary>What a run did.</summary>
+/// <param name="Before">The source's position and totals when the run began; <paramref name="After"/>: when it ended.</param>
+/// <param name="Decisions">Made in this run.</param>
+/// <param name="Strict">The rejection that ended a strict run.</param>
+public sealed record RunReport(SourcePosition Before, SourcePosition After, long Decisions, long LateCount, TimeSpan Elapsed, StageLatencies Latencies, Rejection? Strict)
+{
+    public long Transactions => After.Transactions - Before.Transactions;
+    public double PerSecond => Elapsed.TotalSeconds > 0 ? Transactions / Elapsed.TotalSeconds : 0;
+}

@@ -1,0 +1,60 @@
+using System.Text;
+using Risk.Core.Log;
+using Risk.Storage.Log;
+
+namespace Risk.Storage.Tests.Log;
+
+public class Ed25519Tests
+{
+    [Theory] // RFC 8032, section 7.1
+    [InlineData(
+        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "",
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b")]
+    [InlineData(
+        "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        "72",
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00")]
+    [InlineData(
+        "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+        "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+        "af82",
+        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a")]
+    public void VectorsOfTheRfc_Match(string seed, string publicKey, string text, string signature)
+    {
+        byte[] message = Convert.FromHexString(text);
+        Assert.Equal(publicKey, Convert.ToHexStringLower(Ed25519.PublicKeyOf(Convert.FromHexString(seed))));
+        byte[] signed = Ed25519.Sign(Convert.FromHexString(seed), message);
+        Assert.Equal(signature, Convert.ToHexStringLower(signed));
+        Assert.True(Ed25519.Verify(Convert.FromHexString(publicKey), message, signed));
+        signed[7] ^= 1;
+        Assert.False(Ed25519.Verify(Convert.FromHexString(publicKey), message, signed));
+        Assert.False(Ed25519.Verify(Convert.FromHexString(publicKey), message, signed.AsSpan(1)));
+    }
+
+    [Fact]
+    public void NoteSignedByGo_Verifies()
+    {
+        // From the documentation of golang.org/x/mod/sumdb/note.
+        const string note = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n" +
+            "\n\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+        Assert.True(VerifierKey.TryParse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", out VerifierKey? key));
+        Assert.True(SignedNote.TryParse(Encoding.UTF8.GetBytes(note), out SignedNote? parsed));
+        Assert.True(parsed.IsSignedBy(key, Ed25519.Verify));
+        Assert.True(SignedNote.TryParse(Encoding.UTF8.GetBytes(note.Replace("If you", "If You", StringComparison.Ordinal)), out SignedNote? changed));
+        Assert.False(changed.IsSignedBy(key, Ed25519.Verify));
+    }
+
+    [Fact]
+    public void OwnNote_Verifies()
+    {
+        var key = new LogKey("risk/test", LogFolderFixture.Seed);
+        byte[] note = new Checkpoint("risk/test", 5, new byte[32]).Sign(key);
+        Assert.True(SignedNote.TryParse(note, out SignedNote? parsed));
+        Assert.True(parsed.IsSignedBy(key.Key, Ed25519.Verify));
+        Assert.True(Checkpoint.TryParse(parsed.Text, out Checkpoint? checkpoint));
+        Assert.Equal(5, checkpoint.Size);
+    }
+}
