@@ -55,12 +55,13 @@ internal sealed class ServingModel : IDisposable
 {
     private readonly ScorerSelection _selection;
 
-    private ServingModel(ModelBundle bundle, ScorerSelection selection, ChampionModel champion, TreeShap? shap)
+    private ServingModel(ModelBundle bundle, ScorerSelection selection, ChampionModel champion, TreeShap? shap, ModelRefusal? unexplained)
     {
         Bundle = bundle;
         _selection = selection;
         Champion = champion;
         Shap = shap;
+        Unexplained = unexplained;
         Ladder = new ModelLadder(selection.Scorer);
     }
 
@@ -72,6 +73,9 @@ internal sealed class ServingModel : IDisposable
 
     /// <summary>Null when the model's form cannot be explained.</summary>
     public TreeShap? Shap { get; }
+
+    /// <summary>Why it cannot be explained; null when it can.</summary>
+    public ModelRefusal? Unexplained { get; }
 
     /// <summary>Selects the scorer that the engine would, golden run included.</summary>
     public static bool TryOpen(ModelBundle bundle, StreamDefinition definition, int batchSizeMax, [NotNullWhen(true)] out ServingModel? model, [NotNullWhen(false)] out ModelRefusal? refusal)
@@ -85,13 +89,14 @@ internal sealed class ServingModel : IDisposable
         }
 
         TreeShap? shap = null;
+        ModelRefusal? unexplained = new(ModelCodes.Unsupported, $"{manifest.Name}@{manifest.Version} is no forest that can be read, and contributions are computed for forests");
         if (selection.Forest is { } forest)
         {
-            TreeShap.TryCreate(forest, out shap, out _);
+            TreeShap.TryCreate(forest, out shap, out unexplained);
         }
 
         var champion = new ChampionModel($"{manifest.Name}@{manifest.Version}", Sha256Digest.From(Convert.FromHexString(manifest.Sha256)), columns, manifest.Calibration);
-        model = new ServingModel(bundle, selection, champion, shap);
+        model = new ServingModel(bundle, selection, champion, shap, unexplained);
         return true;
     }
 

@@ -30,6 +30,7 @@ public sealed class StreamSchemaTests
     // What is replaced in the wide stream's definition, and what is said then.
     [Theory]
     [InlineData("\"stream\": \"wide\"", "\"stream\": \"Wide Stream\"", "stream must be")]
+    [InlineData("\"stream\": \"wide\"", "\"stream\": \"\"", "stream must be")]
     [InlineData("\"stream\": \"wide\",", "", "stream is missing")]
     [InlineData("\"version\": 3", "\"version\": \"3\"", "version must be a whole number")]
     [InlineData("\"version\": 3", "\"version\": 3, \"graec\": \"1d\"", "does not know 'graec'")]
@@ -75,6 +76,7 @@ public sealed class StreamSchemaTests
     [InlineData("[]")]
     [InlineData("{\"stream\":\"x\"}")]
     [InlineData("{\"stream\":\"\",\"version\":1,\"fields\":[]}")]
+    [InlineData("{\"stream\":\"\\ud800\",\"version\":1,\"fields\":[]}")]
     public void TextThatIsNoDefinition_IsRefused(string json) =>
         Assert.Null(StreamSchema.Read(Encoding.UTF8.GetBytes(json), "x", out _));
 
