@@ -41,7 +41,7 @@ internal sealed class ExplainBenchmark : IBenchmark
         using XgboostPeer? xgboost = XgboostPeer.TryOpen(forest.Forest, out string? whyNot);
         if (xgboost is null)
         {
-            result.Figure(forest.Name, "µs a row", Better.Lower, PairedRuns.Median(Enumerable.Range(0, context.PairCount).Select(_ => Ours())), 100);
+            result.Figure(forest.Name, "µs a row", Better.Lower, PairedRuns.Median(Enumerable.Range(0, context.PairCount).Select(_ => Ours())));
             result.Skip($"libxgboost: {whyNot}");
             return;
         }
@@ -50,7 +50,6 @@ internal sealed class ExplainBenchmark : IBenchmark
         PairedRuns runs = PairedRuns.Measure(
             context, forest.Name, Ours, () => Timing.NanosecondsPerCall(duration, _ => xgboost.Contributions(matrix)) / 1000 / PeerRowCount);
         result.Compare(forest.Name, "µs a row", Better.Lower, $"{xgboost.Version} pred_contribs", runs, 3);
-        result.Figure($"{forest.Name}: time a row", "µs", Better.Lower, PairedRuns.Median(runs.Ours), 100);
 
         float[] theirs = xgboost.Contributions(matrix);
         double distance = 0;
