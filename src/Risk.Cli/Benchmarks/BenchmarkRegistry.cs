@@ -5,5 +5,8 @@ internal static class BenchmarkRegistry
 {
     public static IReadOnlyList<Func<IBenchmark>> All { get; } =
     [
+        () => new TreeScoreBenchmark(),
+        () => new ModelRunBenchmark(),
+        () => new ExplainBenchmark(),
     ];
 }
