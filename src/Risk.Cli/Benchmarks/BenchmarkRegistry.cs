@@ -5,5 +5,6 @@ internal static class BenchmarkRegistry
 {
     public static IReadOnlyList<Func<IBenchmark>> All { get; } =
     [
+        () => new FeatureUpdateBenchmark(),
     ];
 }
