@@ -26,8 +26,8 @@ public static class Limits
     /// <summary>Magnitudes from here on are <c>NUMBER_INVALID</c>: 2⁹⁶, the first one that a <see cref="decimal"/> cannot hold, so that every accepted amount can be settled in decimal.</summary>
     public const double NumberAbsLimit = 79228162514264337593543950336.0;
 
-    /// <summary>Magnitudes of integer fields; past it <c>NUMBER_INVALID</c>: 2⁵³, past which a double no longer counts by ones.</summary>
-    public const long IntegerAbsMax = 1L << 53;
+    /// <summary>Magnitudes of integer fields; past it <c>NUMBER_INVALID</c>: 2⁵³ − 1, the last whole number that no other one rounds to (RFC 7493, section 2.2).</summary>
+    public const long IntegerAbsMax = (1L << 53) - 1;
 
     /// <summary>Digits of a card number (ISO/IEC 7812-1: up to 19; the shortest in use has 12, the shortest looked for in texts has 13).</summary>
     public const int CardDigitsMin = 12, CardDigitsSearchedMin = 13, CardDigitsMax = 19;

@@ -32,8 +32,8 @@ internal enum ForestInstructions
 /// </summary>
 public sealed unsafe class ForestKernel : IScorer
 {
-    /// <summary>Fewer rows than this go row by row where that is possible: a tile costs what about 14 single rows cost (<c>risk bench tree-score</c>).</summary>
-    private const int TileRowCountMin = 14;
+    /// <summary>Fewer rows than this go row by row where that is possible: a tile costs what about 20 single rows cost (<c>risk bench tree-score</c>).</summary>
+    private const int TileRowCountMin = 20;
 
     private const int TileRowCount = 64;
 

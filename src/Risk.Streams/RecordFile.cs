@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using Risk.Core;
 using Risk.Core.Transactions;
 
@@ -147,7 +146,7 @@ internal sealed class RecordFile : IDisposable
         var identity = new SourceIdentity(name, stream.CanSeek ? stream.Length : -1, Sha256Digest.Of(beginning.Span));
         var stored = new StoredBytes(beginning, stream);
         bool gzip = beginning.Span.StartsWith((ReadOnlySpan<byte>)[0x1F, 0x8B]);
-        var ahead = new ReadAhead(gzip ? new GZipStream(stored, CompressionMode.Decompress) : stored, stored);
+        var ahead = new ReadAhead(gzip ? new GzipBytes(stored) : stored, stored);
         string plainName = name.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? name[..^3] : name;
         RecordFormat? format = Path.GetExtension(plainName).ToUpperInvariant() switch
         {

@@ -6,5 +6,8 @@ internal static class BenchmarkRegistry
     public static IReadOnlyList<Func<IBenchmark>> All { get; } =
     [
         () => new FeatureUpdateBenchmark(),
+        () => new TreeScoreBenchmark(),
+        () => new ModelRunBenchmark(),
+        () => new ExplainBenchmark(),
     ];
 }

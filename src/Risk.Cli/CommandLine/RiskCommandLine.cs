@@ -14,6 +14,9 @@ internal static class RiskCommandLine
             DemoVerb.Create(),
             FeaturesVerb.Create(),
             VerifyVerb.Create(),
+            ShowVerb.Create(),
+            ExplainVerb.Create(),
+            ModelVerb.Create(),
             BenchVerb.Create(),
             DoctorVerb.Create(),
         };

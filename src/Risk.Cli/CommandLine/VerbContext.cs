@@ -16,7 +16,8 @@ internal sealed class VerbContext(ParseResult arguments, CancellationToken cance
     /// <summary>The option's value; its default when it was not given.</summary>
     public T? Get<T>(Option<T> option) => arguments.GetValue(option);
 
-    public T Get<T>(Argument<T> argument) => arguments.GetRequiredValue(argument);
+    /// <summary>The argument's value; null for one that may be left out and was.</summary>
+    public T Get<T>(Argument<T> argument) => arguments.GetValue(argument)!;
 
     public bool IsGiven(Option option) => arguments.GetResult(option) is { Implicit: false };
 }

@@ -42,7 +42,7 @@ internal static class DemoVerb
 
         StreamFiles files = StreamFiles.Load(context.Get(s_stream)!);
         string directory = Path.GetFullPath(context.Get(s_out)!);
-        KeyRing keys = reproducible ? KeyRing.Reproducible(files.Definition.Schema.Name) : KeyRing.OpenOrCreate(Path.Combine(directory, "keys"));
+        KeyRing keys = reproducible ? KeyRing.Reproducible(files.Definition.Schema.Name, directory) : KeyRing.OpenOrCreate(directory);
         using StreamInput input = StreamInput.Open(files, context.Get(s_input), context.Get(s_labels), keys);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
         var options = new EngineOptions(directory, files.Definition, LoadModel(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible);

@@ -3,6 +3,8 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.OnnxRuntime;
+using Risk.Cli.CommandLine;
+using Risk.Core.Decisions;
 using Risk.Storage.Log;
 
 namespace Risk.Cli.Verbs;
@@ -29,7 +31,7 @@ internal static class DoctorChecks
 
     public static IReadOnlyList<Func<DoctorFinding>> All { get; } =
     [
-        DotNet, Processor, OnnxRuntime, Disk,
+        DotNet, Processor, OnnxRuntime, Models, Streams, Disk,
         () => Tool("redis-server", "redis-server", "the peer of the benchmarks feature-update and decision-e2e"),
         Postgres, PythonXgboost, Xgboost,
     ];
@@ -56,6 +58,51 @@ internal static class DoctorChecks
         catch (Exception e) when (e is DllNotFoundException or TypeInitializationException or OnnxRuntimeException or EntryPointNotFoundException)
         {
             return new DoctorFinding("ONNX Runtime", DoctorState.Failed, $"does not load: {(e.InnerException ?? e).Message}", "delete src/Risk.Cli/bin and obj and run again, so that the package is restored");
+        }
+    }
+
+    private static DoctorFinding Models()
+    {
+        const string mend = "restore the checkout (git status says what changed)";
+        try
+        {
+            List<VerifiedModel> models = [.. ModelFiles.Folders().Select(folder => VerifiedModel.Run(folder, batchSizeMax: 64))];
+            VerifiedModel? bad = models.Find(m => m.Refusal is not null);
+            return bad is not null
+                ? new DoctorFinding("models", DoctorState.Failed, $"{bad.Reference}: {bad.Refusal}", mend)
+                : models.Count == 0 ? new DoctorFinding("models", DoctorState.Failed, "models/ holds none", mend)
+                : new DoctorFinding("models", DoctorState.Good, string.Join(", ", models.Select(m => m.Reference)));
+        }
+        catch (CommandFailure failure)
+        {
+            return new DoctorFinding("models", DoctorState.Failed, failure.Message, mend);
+        }
+    }
+
+    private static DoctorFinding Streams()
+    {
+        try
+        {
+            var names = new List<string>();
+            foreach (string folder in StreamFiles.Folders())
+            {
+                StreamFiles? stream = StreamFiles.TryLoad(folder, out List<DefinitionError> errors);
+                string? fault = stream is null ? errors[0].ToString()
+                    : stream.RecordedTransactions is { } recorded && !File.Exists(recorded) ? $"{recorded} is missing"
+                    : null;
+                if (fault is not null)
+                {
+                    return new DoctorFinding("streams", DoctorState.Failed, fault, "mend the definition; the message names file and place");
+                }
+
+                names.Add(stream!.Definition.Schema.Name);
+            }
+
+            return new DoctorFinding("streams", DoctorState.Good, string.Join(", ", names));
+        }
+        catch (CommandFailure failure)
+        {
+            return new DoctorFinding("streams", DoctorState.Failed, failure.Message, $"run it through ./risk, or set {RiskHome.Variable}");
         }
     }
 

@@ -14,42 +14,51 @@ internal static class VerifyVerb
     private static readonly Argument<string> Folder = new("DIR") { Description = "The run's directory, or the log itself." };
     private static readonly Option<string?> CheckpointFile = new("--checkpoint") { Description = "A checkpoint kept from elsewhere to verify against; the log's own when left out.", HelpName = "FILE" };
     private static readonly Option<string?> KeyFile = new("--key") { Description = "The verifier key, from a source you trust; keys/log.vkey of the run when left out.", HelpName = "FILE" };
+    private static readonly Option<bool> Rederive = new("--rederive") { Description = "Also derive every decision again from its own record and private payload." };
+    private static readonly Option<string?> Stream = ShowVerb.StreamOption();
 
     public static Command Create()
     {
-        var command = new Command("verify", "Verifies a decision log offline: every record, every hash, the root and who signed it.") { Folder, CheckpointFile, KeyFile };
+        var command = new Command("verify", "Verifies a decision log offline: every record, every hash, the root and who signed it.") { Folder, CheckpointFile, KeyFile, Rederive, Stream };
         command.SetVerb(Run);
         return command;
     }
 
     private static ExitCode Run(VerbContext context)
     {
-        string directory = FindLog(context.Get(Folder));
+        string directory = RunDirectory.RequireLog(context.Get(Folder));
         var options = new LogVerifyOptions { CheckpointFile = Existing(context.Get(CheckpointFile), "checkpoint"), VerifierKey = ReadKey(context.Get(KeyFile)) };
         long started = Stopwatch.GetTimestamp();
         LogVerification found = context.Output.Run("Verifying", "records", total: null, report => LogVerifier.Verify(directory, options, new Forward(report, context.Cancellation)));
+        LogRederivation? derived = context.Get(Rederive) && found.IsVerified ? LogRederivation.Run(context, directory, context.Get(Stream)) : null;
         TimeSpan took = Stopwatch.GetElapsedTime(started);
 
         if (context.Output.Json)
         {
-            context.Output.WriteJson(json => Write(json, found, took));
+            context.Output.WriteJson(json => Write(json, found, derived, took));
         }
         else
         {
-            Show(context.Output, found, took, isOwnKey: options.VerifierKey is null);
+            Show(context.Output, found, derived, took, isOwnKey: options.VerifierKey is null);
         }
 
         if (!found.IsVerified)
         {
             context.Output.ErrorLine(found.Code, found.Sentence);
         }
+        else if (derived?.FirstDifference is var (sequence, result))
+        {
+            context.Output.ErrorLine("REDERIVATION_DIFFERS", $"Record {sequence}: {result.Field} is recorded as {result.Recorded} and derived as {result.Derived}.");
+        }
 
-        return found.IsVerified ? ExitCode.Done : ExitCode.No;
+        return IsGood(found, derived) ? ExitCode.Done : ExitCode.No;
     }
 
-    private static void Write(Utf8JsonWriter json, LogVerification found, TimeSpan took)
+    private static bool IsGood(LogVerification found, LogRederivation? derived) => found.IsVerified && derived?.FirstDifference is null;
+
+    private static void Write(Utf8JsonWriter json, LogVerification found, LogRederivation? derived, TimeSpan took)
     {
-        json.WriteBoolean("ok", found.IsVerified);
+        json.WriteBoolean("ok", IsGood(found, derived));
         json.WriteString("code", found.Code);
         json.WriteString("sentence", found.Sentence);
         json.WriteString("origin", found.Origin);
@@ -67,10 +76,11 @@ internal static class VerifyVerb
             json.WriteNumber("lastBad", found.LastBadSequence ?? first);
         }
 
+        derived?.Write(json);
         json.WriteNumber("durationMs", (long)took.TotalMilliseconds);
     }
 
-    private static void Show(Output output, LogVerification found, TimeSpan took, bool isOwnKey)
+    private static void Show(Output output, LogVerification found, LogRederivation? derived, TimeSpan took, bool isOwnKey)
     {
         Table table = output.CreateTable("", "");
         table.HideHeaders();
@@ -86,22 +96,13 @@ internal static class VerifyVerb
             Row("signed by", found.VerifierKey + (isOwnKey ? " (the run's own key: --key with a key you got elsewhere proves more)" : ""));
         }
 
-        Row("took", string.Create(CultureInfo.InvariantCulture, $"{took.TotalSeconds:0.0} s"));
-        output.People.Write(table);
-    }
-
-    /// <summary>The directory, when there is something in it that can be verified or that misses its checkpoint.</summary>
-    private static string FindLog(string directory)
-    {
-        if (!Directory.Exists(directory))
+        if (derived is not null)
         {
-            throw CommandFailure.BadInput("LOG_NOT_FOUND", $"{directory} is no folder.");
+            Row("derived again", derived.Sentence);
         }
 
-        LogFolder folder = LogFolder.Find(directory);
-        return File.Exists(folder.Checkpoint) || Directory.Exists(Path.Combine(folder.Log, "tile"))
-            ? directory
-            : throw CommandFailure.BadInput("LOG_NOT_FOUND", $"{directory} holds no log: neither checkpoint nor tile/, there or in its folder log/.");
+        Row("took", string.Create(CultureInfo.InvariantCulture, $"{took.TotalSeconds:0.0} s"));
+        output.People.Write(table);
     }
 
     private static string? ReadKey(string? path) => Existing(path, "verifier key") is { } file ? File.ReadAllText(file) : null;

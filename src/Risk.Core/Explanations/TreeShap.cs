@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Risk.Core.Models;
 
@@ -35,7 +36,7 @@ public sealed unsafe class TreeShap
 {
     private readonly TreeShapPlan _plan;
     private readonly Step[] _steps;
-    private readonly int[] _states; // by inner node: 0 went left, 1 went right, 2 cold already
+    private readonly int[] _states; // by place + 1: 0 went left, 1 went right, 2 and 3 cold already; [0] stays 0
     private readonly Vector256<double>[] _above; // P by place
     private readonly Vector256<double>[] _below; // U by place
     private readonly Vector256<double>[] _sums; // φ by feature, a lane a quadrature point
@@ -44,7 +45,7 @@ public sealed unsafe class TreeShap
     {
         _plan = new TreeShapPlan(forest);
         _steps = new Step[_plan.PlaceCountMax];
-        _states = new int[_plan.PlaceCountMax];
+        _states = new int[_plan.PlaceCountMax + 1];
         _above = new Vector256<double>[_plan.PlaceCountMax];
         _below = new Vector256<double>[_plan.PlaceCountMax];
         _sums = new Vector256<double>[forest.FeatureCount];
@@ -76,7 +77,7 @@ public sealed unsafe class TreeShap
 
         Array.Clear(_sums);
         fixed (float* values = row)
-        fixed (ShapNode* nodes = _plan.Nodes)
+        fixed (ShapSplit* splits = _plan.Splits, twigs = _plan.Twigs)
         fixed (ShapLeaf* leaves = _plan.Leaves)
         fixed (Vector256<double>* q = _plan.Q, g = _plan.G, above = _above, below = _below, sums = _sums)
         fixed (Step* steps = _steps)
@@ -85,14 +86,19 @@ public sealed unsafe class TreeShap
             for (var t = 0; t + 1 < _plan.Trees.Length; t++)
             {
                 var (tree, next) = (_plan.Trees[t], _plan.Trees[t + 1]);
-                var nodeCount = next.FirstNode - tree.FirstNode;
-                Decide(nodes + tree.FirstNode, nodeCount, values, steps, states);
-                PlaceLeaves(leaves + tree.FirstLeaf, next.FirstLeaf - tree.FirstLeaf, below);
+                var splitCount = next.Splits - tree.Splits;
+                for (var leaf = tree.Leaves; leaf < next.Leaves; leaf++)
+                {
+                    At(below, leaves[leaf].Place) = Vector256.Create(leaves[leaf].Value);
+                }
+
                 for (var block = 0; block < _plan.BlockCount; block++)
                 {
                     above[0] = _plan.Weights[block];
-                    Descend(steps, nodeCount, q + (block * _plan.FactorsCount), above);
-                    Ascend(steps, nodeCount, q + (block * _plan.FactorsCount), g + (block * _plan.FactorsCount), above, below, sums);
+                    var memory = new Memory(values, states, q + (block * _plan.FactorsCount), g + (block * _plan.FactorsCount), above, below, sums);
+                    Descend(memory, splits + tree.Splits, splitCount, steps);
+                    Turn(memory, twigs + tree.Twigs, next.Twigs - tree.Twigs);
+                    Ascend(memory, splits + tree.Splits, splitCount, steps);
                 }
             }
         }
@@ -103,56 +109,85 @@ public sealed unsafe class TreeShap
         }
     }
 
-    /// <summary>Which child is hot, and whether the feature still is; ancestors come first.</summary>
-    private static void Decide(ShapNode* nodes, int count, float* row, Step* steps, int* states)
+    /// <summary>P of the children. No branch on which of them is hot, for none could be foreseen.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // never at tier 0 (risk bench explain)
+    private static void Descend(in Memory memory, ShapSplit* splits, int count, Step* steps)
     {
-        for (var n = 0; n < count; n++)
+        float* row = memory.Row;
+        int* states = memory.States;
+        Vector256<double>* q = memory.Q, above = memory.Above;
+        for (var end = splits + count; splits < end; splits++, steps++)
         {
-            var node = nodes + n;
-            var x = row[node->Feature];
-            var hot = x >= node->Threshold ? node->Right : node->Left;
-            hot = float.IsNaN(x) ? node->Missing : hot;
-            var isRight = hot == node->Right ? 1 : 0;
-            var cold = node->Left + node->Right - hot;
-            var isCold = node->Previous >= 0 && states[node->Previous] != node->UnderRight;
-            states[n] = isCold ? 2 : isRight;
-            steps[n] = new Step(
-                node->Place, hot, cold, node->Feature, isCold ? TreeShapPlan.ColdFeature : node->Factors, isRight != 0 ? node->LeftShare : 1 - node->LeftShare);
+            var isRight = Decide(splits, row, states, out var isCold);
+            *(int*)((byte*)states + splits->State) = isRight | (isCold << 1);
+            var factors = (splits->Factors & (uint)(isCold - 1)) | (TreeShapPlan.ColdFeature & (uint)-isCold);
+            var hot = splits->Left ^ ((splits->Left ^ splits->Right) & (uint)-isRight);
+            var cold = splits->Left ^ splits->Right ^ hot;
+            var coldShare = (&splits->RightShare)[isRight]; // RightShare, LeftShare
+            *steps = new Step(hot, cold, factors, coldShare);
+
+            var here = At(above, splits->Place);
+            var coldPart = here * (At(q, factors) * coldShare);
+            At(above, cold) = coldPart;
+            At(above, hot) = here - coldPart;
         }
     }
 
-    private static void PlaceLeaves(ShapLeaf* leaves, int count, Vector256<double>* below)
+    /// <summary>The twigs: their leaves are scalars, so one look does the way down and up.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // never at tier 0 (risk bench explain)
+    private static void Turn(in Memory memory, ShapSplit* twigs, int count)
     {
-        for (var i = 0; i < count; i++)
+        float* row = memory.Row;
+        int* states = memory.States;
+        Vector256<double>* q = memory.Q, g = memory.G, above = memory.Above, below = memory.Below, sums = memory.Sums;
+        for (var end = twigs + count; twigs < end; twigs++)
         {
-            below[leaves[i].Place] = Vector256.Create(leaves[i].Value);
+            var isRight = Decide(twigs, row, states, out var isCold);
+            var factors = (twigs->Factors & (uint)(isCold - 1)) | (TreeShapPlan.ColdFeature & (uint)-isCold);
+            var hot = (&twigs->LeftValue)[isRight]; // LeftValue, RightValue
+            var difference = (hot - (&twigs->LeftValue)[1 - isRight]) * (&twigs->RightShare)[isRight];
+            At(below, twigs->Place) = Vector256.Create(hot) - (At(q, factors) * difference);
+            At(sums, twigs->Feature) += At(above, twigs->Place) * At(g, factors) * difference;
         }
     }
 
-    private static void Descend(Step* steps, int count, Vector256<double>* q, Vector256<double>* above)
+    /// <summary>U of the parents and the contributions, children first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // never at tier 0 (risk bench explain)
+    private static void Ascend(in Memory memory, ShapSplit* splits, int count, Step* steps)
     {
-        for (var n = 0; n < count; n++)
-        {
-            var step = steps + n;
-            var here = above[step->Place];
-            var cold = here * (q[step->Factors] * step->ColdShare);
-            above[step->Cold] = cold;
-            above[step->Hot] = here - cold;
-        }
-    }
-
-    private static void Ascend(Step* steps, int count, Vector256<double>* q, Vector256<double>* g, Vector256<double>* above, Vector256<double>* below, Vector256<double>* sums)
-    {
+        Vector256<double>* q = memory.Q, g = memory.G, above = memory.Above, below = memory.Below, sums = memory.Sums;
         for (var n = count - 1; n >= 0; n--)
         {
+            var split = splits + n;
             var step = steps + n;
-            var hot = below[step->Hot];
-            var difference = (hot - below[step->Cold]) * step->ColdShare;
-            below[step->Place] = hot - (q[step->Factors] * difference);
-            sums[step->Feature] += above[step->Place] * g[step->Factors] * difference;
+            var hot = At(below, step->Hot);
+            var difference = (hot - At(below, step->Cold)) * step->ColdShare;
+            At(below, split->Place) = hot - (At(q, step->Factors) * difference);
+            At(sums, split->Feature) += At(above, split->Place) * At(g, step->Factors) * difference;
         }
     }
 
-    /// <summary>One inner node as this row meets it. Places are indices into the tree's working memory.</summary>
-    private readonly record struct Step(int Place, int Hot, int Cold, int Feature, int Factors, double ColdShare);
+    /// <summary>Whether the row goes right (1) at a node, and whether the node's feature is cold already (1).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Decide(ShapSplit* split, float* row, int* states, out int isCold)
+    {
+        var x = *(float*)((byte*)row + (split->Feature / 8));
+        isCold = *(int*)((byte*)states + split->Previous) != split->Side ? 1 : 0;
+        return (x >= split->Threshold ? 1 : 0) | (float.IsNaN(x) ? split->MissingRight : 0);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ref Vector256<double> At(Vector256<double>* vectors, uint offset) => ref *(Vector256<double>*)((byte*)vectors + offset);
+
+    /// <summary>An inner node as this row meets it, kept from the way down for the way up; offsets as in <see cref="ShapSplit"/>.</summary>
+    private readonly record struct Step(uint Hot, uint Cold, uint Factors, double ColdShare);
+
+    /// <summary>What the passes over a tree read and write.</summary>
+    private readonly struct Memory(
+        float* row, int* states, Vector256<double>* q, Vector256<double>* g, Vector256<double>* above, Vector256<double>* below, Vector256<double>* sums)
+    {
+        public readonly float* Row = row;
+        public readonly int* States = states;
+        public readonly Vector256<double>* Q = q, G = g, Above = above, Below = below, Sums = sums;
+    }
 }

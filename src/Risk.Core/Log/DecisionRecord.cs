@@ -101,7 +101,7 @@ public ref struct DecisionRecord
     /// <summary>Calibrated score from which a transaction is declined; NaN together with the other when there are none.</summary>
     public double DeclineThreshold { get; set; } = double.NaN;
 
-    /// <summary>0 approve, 1 review, 2 decline, 3 refer to a human.</summary>
+    /// <summary>The number of <see cref="Decisions.Outcome"/>: 0 refer to a human, 1 approve, 2 review, 3 decline.</summary>
     public int Outcome { get; set; }
 
     /// <summary>All reasons in order of weight.</summary>

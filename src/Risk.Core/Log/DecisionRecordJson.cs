@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Risk.Core.Decisions;
 using Risk.Core.Transactions;
 
 namespace Risk.Core.Log;
@@ -6,7 +7,6 @@ namespace Risk.Core.Log;
 /// <summary>A record for people and scripts: camel case, times in ISO 8601, hashes in hex, absent fields left out.</summary>
 public static class DecisionRecordJson
 {
-    private static readonly string[] Outcomes = ["approve", "review", "decline", "refer"];
     private static readonly string[] Rungs = ["normal", "cpu", "fallback-model", "rules-only", "refer"];
 
     /// <summary>Writes the record as one JSON object.</summary>
@@ -26,7 +26,7 @@ public static class DecisionRecordJson
         json.WriteString("eventTime"u8, Micro.ToIso8601(record.EventTimeMicros));
         json.WriteString("decisionTime"u8, Micro.ToIso8601(record.DecisionTimeMicros));
         Hex(json, "subject"u8, record.Subject);
-        json.WriteString("outcome"u8, Outcomes[record.Outcome]);
+        json.WriteString("outcome"u8, ((Outcome)record.Outcome).Name());
         WriteScores(json, record);
         WriteReasons(json, record.Reasons);
         json.WriteStartObject("degradation"u8);

@@ -89,7 +89,7 @@ public sealed class CsvTransactionParser : TransactionParser
 
         for (int index = 0; index < _columnOfField.Length; index++)
         {
-            SchemaField field = Schema.Fields[index];
+            SchemaField field = Fields[index];
             int column = _columnOfField[index];
             ReadOnlySpan<byte> value = column < 0 ? default : _record.Column(record, column);
             bool empty = value.Length == 0 && !(field.Required && field.Type is FieldType.Id or FieldType.Key or FieldType.Pan);
@@ -107,7 +107,7 @@ public sealed class CsvTransactionParser : TransactionParser
     private string FirstMissing(int column)
     {
         int field = Array.IndexOf(_columnOfField, column);
-        return field >= 0 ? Schema.Fields[field].Name : $"#{column + 1}";
+        return field >= 0 ? Fields[field].Name : $"#{column + 1}";
     }
 
     private static int IndexOf(StreamSchema schema, ReadOnlySpan<byte> name)

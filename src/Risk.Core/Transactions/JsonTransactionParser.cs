@@ -44,7 +44,7 @@ public sealed class JsonTransactionParser(StreamSchema schema, TransactionKeys k
 
         for (int index = 0; index < _values.Length; index++)
         {
-            Put(Schema.Fields[index], _values[index], record);
+            Put(Fields[index], _values[index], record);
         }
     }
 
@@ -78,7 +78,7 @@ public sealed class JsonTransactionParser(StreamSchema schema, TransactionKeys k
             {
                 if (_values[field].Type != JsonTokenType.None)
                 {
-                    Row.Fault(ErrorCode.SchemaInvalid, Schema.Fields[field].Name);
+                    Row.Fault(ErrorCode.SchemaInvalid, Fields[field].Name);
                 }
 
                 reader.Read();
@@ -184,7 +184,7 @@ public sealed class JsonTransactionParser(StreamSchema schema, TransactionKeys k
         ReadOnlySpan<byte> rest = record[consumed..].TrimStart(" \t\r\n:"u8);
         if (field >= 0 && NumberText.IsNotFinite(rest))
         {
-            Row.Fault(ErrorCode.NumberInvalid, Schema.Fields[field].Name);
+            Row.Fault(ErrorCode.NumberInvalid, Fields[field].Name);
             return;
         }
 

@@ -13,7 +13,7 @@ public enum FieldType : byte
     Pan,
     /// <summary>A decimal number, held as the nearest double. <c>NUMBER_INVALID</c>, <c>VALUE_RANGE</c>.</summary>
     Number,
-    /// <summary>A whole number up to 2⁵³. <c>NUMBER_INVALID</c>, <c>VALUE_RANGE</c>.</summary>
+    /// <summary>A whole number below 2⁵³. <c>NUMBER_INVALID</c>, <c>VALUE_RANGE</c>.</summary>
     Integer,
     /// <summary><c>true</c>, <c>false</c>, <c>1</c> or <c>0</c>; the number 0 or 1. <c>VALUE_RANGE</c>.</summary>
     Boolean,

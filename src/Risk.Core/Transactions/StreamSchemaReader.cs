@@ -1,10 +1,9 @@
-using System.Globalization;
 using System.Text.Json;
 
 namespace Risk.Core.Transactions;
 
 /// <summary>Reads <c>schema.json</c> and collects everything that is wrong with it. Used once.</summary>
-internal sealed class StreamSchemaReader(string fileName)
+internal sealed class StreamSchemaReader(string fileName) : SchemaMemberReader(fileName)
 {
     private static readonly string[] TopMembers =
     [
@@ -18,15 +17,11 @@ internal sealed class StreamSchemaReader(string fileName)
 
     private static readonly Dictionary<string, FieldType> Types = Enum.GetValues<FieldType>().ToDictionary(type => type.ToString().ToLowerInvariant());
 
-    private readonly List<CodedError> _errors = [];
-
-    public IReadOnlyList<CodedError> Errors => _errors;
-
     public StreamSchema? Read(ReadOnlySpan<byte> json)
     {
         if (json.Length > Limits.SchemaSizeMax)
         {
-            _errors.Add(new CodedError(ErrorCode.TooLarge, $"{fileName}: {json.Length} bytes; a schema has at most {Limits.SchemaSizeMax}"));
+            Wrong(ErrorCode.TooLarge, $"{json.Length} bytes; a schema has at most {Limits.SchemaSizeMax}");
             return null;
         }
 
@@ -38,7 +33,12 @@ internal sealed class StreamSchemaReader(string fileName)
         }
         catch (JsonException exception)
         {
-            _errors.Add(new CodedError(ErrorCode.ParseError, $"{fileName}: line {exception.LineNumber + 1}: not JSON, or a member twice: {exception.Message}"));
+            Wrong(ErrorCode.ParseError, $"line {exception.LineNumber + 1}: not JSON, or a member twice: {exception.Message}");
+            return null;
+        }
+        catch (InvalidOperationException)
+        {
+            Wrong(ErrorCode.ParseError, "a string holds half of a surrogate pair");
             return null;
         }
     }
@@ -52,22 +52,22 @@ internal sealed class StreamSchemaReader(string fileName)
         }
 
         RefuseUnknown(root, "the file", TopMembers);
-        string name = Text(root, "", "stream", required: true) ?? "";
-        if (name.Length > 0 && !IsName(name))
+        string? name = Text(root, "", "stream", required: true);
+        if (name is not null && !IsName(name))
         {
             Wrong("stream", "must be 1 to 64 small letters, digits, dashes or underscores");
         }
 
         int version = Whole(root, "", "version", 1, int.MaxValue, required: true) ?? 1;
         List<SchemaField> fields = ReadFields(root);
-        if (_errors.Count > 0)
+        if (Errors.Count > 0)
         {
             return null;
         }
 
         var schema = new StreamSchema(fields)
         {
-            Name = name,
+            Name = name!,
             Version = version,
             Description = Text(root, "", "description", required: false) ?? "",
             Digest = digest,
@@ -353,180 +353,6 @@ internal sealed class StreamSchemaReader(string fileName)
         return 0;
     }
 
-    // --- members ------------------------------------------------------------------------------------------------------
-
-    private JsonElement? Section(JsonElement root, string name, string[] members)
-    {
-        if (!root.TryGetProperty(name, out JsonElement section))
-        {
-            return null;
-        }
-
-        if (section.ValueKind != JsonValueKind.Object)
-        {
-            Wrong(name, "must be an object");
-            return null;
-        }
-
-        RefuseUnknown(section, name, members);
-        return section;
-    }
-
-    private string? Text(JsonElement element, string place, string member, bool required)
-    {
-        if (!element.TryGetProperty(member, out JsonElement value))
-        {
-            if (required)
-            {
-                Wrong(Join(place, member), "is missing");
-            }
-
-            return null;
-        }
-
-        if (value.ValueKind == JsonValueKind.String)
-        {
-            return value.GetString();
-        }
-
-        Wrong(Join(place, member), "must be a string");
-        return null;
-    }
-
-    private string Choice(JsonElement element, string place, string member, params ReadOnlySpan<string> choices)
-    {
-        string? text = Text(element, place, member, required: false);
-        if (text is not null && !choices.Contains(text))
-        {
-            Wrong(Join(place, member), $"must be one of {string.Join(", ", choices.ToArray().Where(choice => choice.Length > 0))}");
-        }
-
-        return text ?? choices[0];
-    }
-
-    private bool Flag(JsonElement element, string place, string member, bool otherwise)
-    {
-        if (!element.TryGetProperty(member, out JsonElement value))
-        {
-            return otherwise;
-        }
-
-        if (value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
-        {
-            Wrong(Join(place, member), "must be true or false");
-            return otherwise;
-        }
-
-        return value.GetBoolean();
-    }
-
-    private double? Number(JsonElement element, string place, string member)
-    {
-        if (!element.TryGetProperty(member, out JsonElement value))
-        {
-            return null;
-        }
-
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && Math.Abs(number) < Limits.NumberAbsLimit)
-        {
-            return number;
-        }
-
-        Wrong(Join(place, member), "must be a number below 2^96");
-        return null;
-    }
-
-    private int? Whole(JsonElement element, string place, string member, int min, int max, bool required)
-    {
-        if (!element.TryGetProperty(member, out JsonElement value))
-        {
-            if (required)
-            {
-                Wrong(Join(place, member), "is missing");
-            }
-
-            return null;
-        }
-
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= min && number <= max)
-        {
-            return number;
-        }
-
-        Wrong(Join(place, member), $"must be a whole number from {min} to {max}");
-        return null;
-    }
-
-    private List<string> Values(JsonElement element, string place)
-    {
-        var values = new List<string>();
-        if (!element.TryGetProperty("values", out JsonElement array))
-        {
-            return values;
-        }
-
-        if (array.ValueKind != JsonValueKind.Array || array.GetArrayLength() is 0 or > Limits.CategoryValuesMax)
-        {
-            Wrong(place, $"values must be a list of 1 to {Limits.CategoryValuesMax} strings");
-            return values;
-        }
-
-        foreach (JsonElement value in array.EnumerateArray())
-        {
-            if (value.ValueKind != JsonValueKind.String || value.GetString() is not { Length: > 0 } text || text.Length > Limits.IdSizeMax || values.Contains(text))
-            {
-                Wrong(place, $"values[{values.Count}] must be a string of 1 to {Limits.IdSizeMax} characters that is not there yet");
-                return values;
-            }
-
-            values.Add(text);
-        }
-
-        return values;
-    }
-
-    private long? Duration(JsonElement element, string place, string member)
-    {
-        if (Text(element, place, member, required: false) is not { } text)
-        {
-            return null;
-        }
-
-        if (DurationText.TryParse(text, out long micros))
-        {
-            return micros;
-        }
-
-        Wrong(Join(place, member), "must be a duration such as 90s, 5m, 1h or 7d, at most ten years");
-        return null;
-    }
-
-    private DateOnly Day(JsonElement element, string place, string member)
-    {
-        if (Text(element, place, member, required: true) is { } text
-            && !DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out DateOnly _))
-        {
-            Wrong(Join(place, member), "must be a day such as 2018-07-25");
-        }
-
-        return DateOnly.TryParseExact(Text(element, place, member, required: false) ?? "", "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out DateOnly day) ? day : default;
-    }
-
-    private void RefuseUnknown(JsonElement element, string place, string[] members)
-    {
-        foreach (JsonProperty property in element.EnumerateObject())
-        {
-            if (!members.Contains(property.Name))
-            {
-                Wrong(place, $"does not know '{property.Name}'; it may have {string.Join(", ", members)}");
-            }
-        }
-    }
-
-    private void Wrong(string place, string what) => _errors.Add(new CodedError(ErrorCode.SchemaInvalid, $"{fileName}: {place} {what}"));
-
-    private static string Join(string place, string member) => place.Length == 0 ? member : $"{place}.{member}";
-
     private static bool IsName(string name) =>
-        name.Length <= Limits.NameSizeMax && char.IsAsciiLetterOrDigit(name[0]) && name.All(character => char.IsAsciiLetterLower(character) || char.IsAsciiDigit(character) || character is '-' or '_');
+        name.Length is > 0 and <= Limits.NameSizeMax && char.IsAsciiLetterOrDigit(name[0]) && name.All(character => char.IsAsciiLetterLower(character) || char.IsAsciiDigit(character) || character is '-' or '_');
 }

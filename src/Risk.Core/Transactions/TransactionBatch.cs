@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Risk.Core.Transactions;
 
@@ -87,7 +88,11 @@ public sealed class TransactionBatch
     public ReadOnlySpan<byte> Text(int row, int text)
     {
         CheckRow(row);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)text, (uint)_textCount, nameof(text));
+        if ((uint)text >= (uint)_textCount)
+        {
+            throw new ArgumentOutOfRangeException(nameof(text), text, $"the schema has {_textCount} text fields");
+        }
+
         Place place = _texts[row * _textCount + text];
         return _canonical.AsSpan(place.Start, place.Size);
     }
@@ -214,5 +219,14 @@ public sealed class TransactionBatch
         return _canonical.AsSpan(start, size);
     }
 
-    private void CheckRow(int row) => ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)Count, nameof(row));
+    private void CheckRow(int row)
+    {
+        if ((uint)row >= (uint)Count)
+        {
+            ThrowNoSuchRow(row);
+        }
+    }
+
+    [DoesNotReturn]
+    private void ThrowNoSuchRow(int row) => throw new ArgumentOutOfRangeException(nameof(row), row, $"the batch has {Count} rows");
 }

@@ -16,6 +16,9 @@ namespace Risk.Core.Transactions;
 /// </summary>
 public sealed class TransactionCodec(StreamSchema schema, TransactionKeys keys)
 {
+    // An array: walking an IReadOnlyList allocates its enumerator.
+    private readonly SchemaField[] _fields = [.. schema.Fields];
+
     internal const ushort AbsentText = 0xFFFF;
     internal const int TokenTextSize = 32;
 
@@ -45,7 +48,7 @@ public sealed class TransactionCodec(StreamSchema schema, TransactionKeys keys)
 
     private bool TryFields(ReadOnlySpan<byte> rest, TransactionBatch batch)
     {
-        foreach (SchemaField field in schema.Fields)
+        foreach (SchemaField field in _fields)
         {
             if (!(field.IsText ? TryText(field, ref rest, batch) : TryFixed(field, ref rest, batch)))
             {

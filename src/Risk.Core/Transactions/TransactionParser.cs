@@ -13,6 +13,7 @@ public abstract class TransactionParser
     private protected TransactionParser(StreamSchema schema, TransactionKeys keys)
     {
         Schema = schema;
+        Fields = [.. schema.Fields];
         _keys = keys;
         Row = new TransactionRow(schema, keys);
     }
@@ -26,6 +27,9 @@ public abstract class TransactionParser
     public bool IngestIsEventTime { get; set; }
 
     private protected TransactionRow Row { get; }
+
+    /// <summary>The schema's fields.</summary>
+    private protected SchemaField[] Fields { get; }
 
     /// <summary>
     /// Parses one record and adds it to the batch.

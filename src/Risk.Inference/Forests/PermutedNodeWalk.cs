@@ -75,6 +75,7 @@ internal sealed unsafe class PermutedNodeWalk
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // never at tier 0, where vectors are slower than a binary search (risk bench tree-score)
     private void Add<TRow>(byte* ranks, int rowCount, float* margins)
         where TRow : struct, IRankedRow
     {
@@ -103,6 +104,7 @@ internal sealed unsafe class PermutedNodeWalk
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // never at tier 0, where vectors are slower than a binary search (risk bench tree-score)
     private float Leaf<TRow>(byte* row, int tree)
         where TRow : struct, IRankedRow
     {

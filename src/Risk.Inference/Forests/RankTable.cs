@@ -56,6 +56,7 @@ internal sealed unsafe class RankTable
     /// <summary>Ranks some rows, slot after slot, so that a slot's thresholds stay in the nearest cache.</summary>
     /// <param name="rows">Row-major, <paramref name="featureCount"/> floats a row.</param>
     /// <param name="ranks">The rank of row r in slot s goes to <c>ranks[r · rowStride + s · slotStride]</c>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // never at tier 0, where vectors are slower than a binary search (risk bench tree-score)
     public void RankAvx512(float* rows, int rowCount, int featureCount, byte* ranks, int rowStride, int slotStride)
     {
         var table = _thresholds.Pointer;
@@ -81,6 +82,7 @@ internal sealed unsafe class RankTable
     }
 
     /// <summary>As <see cref="RankAvx512"/>, to the same ranks.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // never at tier 0, where vectors are slower than a binary search (risk bench tree-score)
     public void RankAvx2(float* rows, int rowCount, int featureCount, byte* ranks, int rowStride, int slotStride)
     {
         var table = _thresholds.Pointer;

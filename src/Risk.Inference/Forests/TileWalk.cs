@@ -49,6 +49,7 @@ internal sealed unsafe class TileWalk<TLanes, TVector> : ITileWalk
     public int RowCount => TLanes.RowCount;
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // never at tier 0, where vectors are slower than a binary search (risk bench tree-score)
     public void Add(byte* ranks, float* margins)
     {
         for (var t = 0; t < _depths.Length; t++)

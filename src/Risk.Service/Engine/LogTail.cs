@@ -12,9 +12,15 @@ internal static class LogTail
     {
         if (DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None) { throw new DecisionLogException(LogCodes.Corrupt, "an entry of the log cannot be read"); }
         if (view.Kind != RecordKind.Decision) { return; }
-        if (PrivatePayloadCodec.Read(payload, out PrivatePayload parts) == RecordFault.None && codec.Append(parts.Transaction, view.SourceOffset, view.EventTimeMicros, batch.Transactions)) { return; }
-        Reapply(path, batch); // what came before it, so that sequences stay in order
-        path.Known.Admit(keys.Event(view.EventId), fingerprint: 0, out _);
+        if (payload.IsEmpty)
+        {
+            Reapply(path, batch); // what came before it, so that sequences stay in order
+            path.Known.Admit(keys.Event(view.EventId), fingerprint: 0, out _);
+        }
+        else if (PrivatePayloadCodec.Read(payload, out PrivatePayload parts) != RecordFault.None || !codec.Append(parts.Transaction, view.SourceOffset, view.EventTimeMicros, batch.Transactions))
+        {
+            throw new DecisionLogException(LogCodes.Other, $"entry {view.Sequence} of the log does not fit the stream's schema; was schema.json changed? Name a new directory for it");
+        }
     }
 
     public static void Reapply(ScoringPath path, ScoringBatch batch)

@@ -65,6 +65,15 @@ public sealed class PolicyTests
     }
 
     [Fact]
+    public void Precedence_DoesNotDependOnTheOrderOfRules()
+    {
+        string Rule(string feature, string outcome) => $$"""{ "id": "{{outcome}}", "when": {{On(feature)}}, "outcome": "{{outcome}}", "reason": {{Reason}} }""";
+        Policy gravestFirst = Read(Json(rules: $"{Rule("d", "decline")}, {Rule("r", "review")}, {Rule("a", "approve")}"));
+        Assert.Equal(Outcome.Decline, gravestFirst.Decide(0.1, TestRow.Inputs([0], Switched("ard"))).Outcome);
+        Assert.Equal(Outcome.Review, gravestFirst.Decide(0.1, TestRow.Inputs([0], Switched("ar"))).Outcome);
+    }
+
+    [Fact]
     public void AnyScoreAndRules_NeverApproveWithoutAScore_AndNeverFallBelowARule() =>
         Prop.ForAll(ArbMap.Default.ArbFor<int>(), seed =>
         {

@@ -114,6 +114,22 @@ public sealed class DemoTests : IDisposable
         Assert.Contains("\"line\":4", letter, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void OtherClock_OnADirectoryThatExists_NeverDecidesTwice()
+    {
+        RiskProcess.Run("demo", "--json", "--clock", "event", "--transactions", "2000", "--out", _folder["event"]).Succeeded();
+        JsonElement onWall = RiskProcess.Run("demo", "--json", "--transactions", "3000", "--out", _folder["event"]).Succeeded().Json;
+        Assert.Equal(3_000, onWall.GetProperty("log").GetProperty("size").GetInt64());
+
+        RiskProcess.Run("demo", "--json", "--transactions", "2000", "--out", _folder["wall"]).Succeeded();
+        RiskResult onEvent = RiskProcess.Run("demo", "--json", "--clock", "event", "--transactions", "3000", "--out", _folder["wall"]);
+        Assert.Equal(3, onEvent.ExitCode);
+        Assert.Contains("LOG_OTHER: ", onEvent.Error, StringComparison.Ordinal);
+
+        File.Delete(Path.Combine(_folder["wall"], "keys", "token.key"));
+        Assert.Contains("LOG_OTHER: ", RiskProcess.Run("demo", "--json", "--out", _folder["wall"]).Error, StringComparison.Ordinal);
+    }
+
     private bool JournalHasBegun(string name) => Directory.Exists(Path.Combine(_folder[name], "journal")) && Directory.GetFiles(Path.Combine(_folder[name], "journal"), "*.journal").Length > 0;
 
     internal static void AddsUp(JsonElement run) => Assert.Equal(

@@ -1,0 +1,104 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
+using Risk.Cli.CommandLine;
+using Risk.Core;
+using Risk.Core.Explanations;
+using Risk.Core.Models;
+using Risk.Core.Transactions;
+using Risk.Inference;
+
+namespace Risk.Cli;
+
+/// <summary>The bundles <c>models/&lt;name&gt;/&lt;version&gt;/</c> as they lie on disk.</summary>
+internal static class ModelFiles
+{
+    /// <summary>Every folder with a <c>model.json</c>, by name and version.</summary>
+    public static IReadOnlyList<string> Folders()
+    {
+        string models = Path.Combine(RiskHome.Find(), "models");
+        return [.. Directory.GetDirectories(models).SelectMany(Directory.GetDirectories).Where(folder => File.Exists(Path.Combine(folder, "model.json"))).Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary><c>name@version</c> of a bundle's folder.</summary>
+    public static string Reference(string folder) => $"{Path.GetFileName(Path.GetDirectoryName(folder))}@{Path.GetFileName(folder)}";
+
+    /// <summary>Loads and verifies the bundle named <c>name@version</c>.</summary>
+    /// <exception cref="CommandFailure">MODEL_NOT_FOUND, MODEL_UNTRUSTED.</exception>
+    public static ModelBundle Load(string reference)
+    {
+        string folder = Folders().FirstOrDefault(f => Reference(f) == reference)
+            ?? throw CommandFailure.BadInput("MODEL_NOT_FOUND", $"There is no model '{reference}'; there are {string.Join(", ", Folders().Select(Reference))}.");
+        return ModelBundle.TryLoad(folder, out ModelBundle? bundle, out ModelRefusal? refusal) ? bundle : throw CommandFailure.BadInput(refusal.Code, refusal.Reason);
+    }
+
+    /// <summary>The verified bundle whose ONNX file has this digest; false when none here has it.</summary>
+    public static bool TryFind(Sha256Digest digest, [NotNullWhen(true)] out ModelBundle? bundle)
+    {
+        foreach (string folder in Folders())
+        {
+            if (ModelBundle.TryLoad(folder, out bundle, out _) && bundle.Manifest.Sha256 == digest.ToString())
+            {
+                return true;
+            }
+        }
+
+        bundle = null;
+        return false;
+    }
+
+    /// <summary>The whole of <c>model.json</c>, for people and scripts that want more than the engine reads.</summary>
+    public static JsonDocument ReadManifest(string folder) => JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "model.json")));
+}
+
+/// <summary>A bundle ready to score rows of one stream, outside of the engine.</summary>
+internal sealed class ServingModel : IDisposable
+{
+    private readonly ScorerSelection _selection;
+
+    private ServingModel(ModelBundle bundle, ScorerSelection selection, ChampionModel champion, TreeShap? shap, ModelRefusal? unexplained)
+    {
+        Bundle = bundle;
+        _selection = selection;
+        Champion = champion;
+        Shap = shap;
+        Unexplained = unexplained;
+        Ladder = new ModelLadder(selection.Scorer);
+    }
+
+    public ModelBundle Bundle { get; }
+
+    public ChampionModel Champion { get; }
+
+    public ModelLadder Ladder { get; }
+
+    /// <summary>Null when the model's form cannot be explained.</summary>
+    public TreeShap? Shap { get; }
+
+    /// <summary>Why it cannot be explained; null when it can.</summary>
+    public ModelRefusal? Unexplained { get; }
+
+    /// <summary>Selects the scorer that the engine would, golden run included.</summary>
+    public static bool TryOpen(ModelBundle bundle, StreamDefinition definition, int batchSizeMax, [NotNullWhen(true)] out ServingModel? model, [NotNullWhen(false)] out ModelRefusal? refusal)
+    {
+        model = null;
+        ModelManifest manifest = bundle.Manifest;
+        refusal = manifest.MapInputs([.. definition.Catalog.Features.Select(f => f.Name)], out int[] columns);
+        if (refusal is not null || !ScorerSelection.TrySelect(bundle, batchSizeMax, out ScorerSelection? selection, out refusal))
+        {
+            return false;
+        }
+
+        TreeShap? shap = null;
+        ModelRefusal? unexplained = new(ModelCodes.Unsupported, $"{manifest.Name}@{manifest.Version} is no forest that can be read, and contributions are computed for forests");
+        if (selection.Forest is { } forest)
+        {
+            TreeShap.TryCreate(forest, out shap, out unexplained);
+        }
+
+        var champion = new ChampionModel($"{manifest.Name}@{manifest.Version}", Sha256Digest.From(Convert.FromHexString(manifest.Sha256)), columns, manifest.Calibration);
+        model = new ServingModel(bundle, selection, champion, shap, unexplained);
+        return true;
+    }
+
+    public void Dispose() => _selection.Dispose();
+}
