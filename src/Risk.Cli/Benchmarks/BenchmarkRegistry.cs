@@ -5,6 +5,7 @@ internal static class BenchmarkRegistry
 {
     public static IReadOnlyList<Func<IBenchmark>> All { get; } =
     [
+        () => new FeatureUpdateBenchmark(),
         () => new TreeScoreBenchmark(),
         () => new ModelRunBenchmark(),
         () => new ExplainBenchmark(),

@@ -49,7 +49,8 @@ internal static class RandomStreams
                 < 78 => 5 * Micro.Minute,
                 < 79 => 20 * Micro.Minute + gene.Length / 10 - 1, // about the idle time
                 < 80 => 40 * Micro.Minute,
-                < 96 => -(1 + gene.Length) * Micro.Second, // up to exactly the grace
+                < 88 => -(1 + gene.Length) * Micro.Second, // up to exactly the grace
+                < 96 => Math.Max(-TestStream.Grace, events[Math.Max(0, i - 1 - gene.Length % 8)]?.Time - watermark ?? 0), // a tie with an earlier event
                 < 97 => -TestStream.Grace,
                 < 98 => -TestStream.Grace - 1,
                 _ => -gene.Length * 10 * Micro.Second - Micro.Second,
