@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Risk.Core.Features;
 using Risk.Core.Transactions;
+using Risk.Storage;
 
 namespace Risk.Cli.Benchmarks;
 
@@ -83,7 +84,7 @@ internal sealed class FeatureUpdateBenchmark : IBenchmark
         public EngineSide(FeatureUpdateStream.Scale scale, int batches)
         {
             _stream = new FeatureUpdateStream(scale);
-            _engine = new FeatureEngine(FeatureUpdateStream.Catalog);
+            _engine = new FeatureEngine(FeatureUpdateStream.Catalog, newMemory: HugePages.Advise);
             _batches = [.. Enumerable.Range(0, batches).Select(_ => new TransactionBatch(FeatureUpdateStream.Catalog.Schema, BatchRows))];
         }
 

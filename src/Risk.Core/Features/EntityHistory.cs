@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Risk.Core.Features;
 
@@ -96,13 +97,22 @@ internal sealed unsafe class EntityHistory
         return found;
     }
 
-    /// <summary>Brings the end of the ring into the cache, where the next event goes. Bench: feature-update.</summary>
+    /// <summary>Brings the places of the ring into the cache that an event of <paramref name="time"/> will need: where it goes, and what enters and leaves each window. Bench: feature-update.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void PrefetchRing(long* record)
+    public void PrefetchRing(long* record, long time)
     {
-        if (System.Runtime.Intrinsics.X86.Sse.IsSupported && record[EntityPlan.RingPointer] != 0)
+        if (!Sse.IsSupported || record[EntityPlan.RingPointer] == 0) { return; }
+        Sse.Prefetch0(Event(record, (uint)(record[EntityPlan.RingBounds] >> 32)));
+        foreach (EntityPlan.Group group in _plan.Groups)
         {
-            System.Runtime.Intrinsics.X86.Sse.Prefetch0(Event(record, (uint)(record[EntityPlan.RingBounds] >> 32)));
+            if (!group.Finite) { continue; }
+            long* g = record + group.Offset;
+            if (g[EntityPlan.NextLeave] <= time)
+            {
+                Sse.Prefetch0(Event(record, Start(g)));
+                Sse.Prefetch0(Event(record, Start(g) + 1)); // the next to leave
+            }
+            if (group.Delay > 0 && g[EntityPlan.NextEnter] <= time) { Sse.Prefetch0(Event(record, End(g))); }
         }
     }
 
@@ -114,12 +124,12 @@ internal sealed unsafe class EntityHistory
         _scratch[EntityPlan.RingPointer] = 0;
         foreach (EntityPlan.Group group in _plan.Groups)
         {
-            foreach (EntityPlan.Part part in group.Parts)
+            foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan())
             {
                 if (FollowsFromRing(group, part)) { new Span<long>(_scratch + part.Offset, EntityPlan.PartWords(part.Kind, true)).Clear(); }
             }
         }
-        SnapshotWords.Write(output, new ReadOnlySpan<long>(_scratch, _plan.RecordWords));
+        SnapshotWords.Write(output, new ReadOnlySpan<long>(_scratch, _plan.RecordWords)); // the key comes first
         if (_plan.EventWords == 0) { return; }
         for (uint i = First(record); i != (uint)(record[EntityPlan.RingBounds] >> 32); i++)
         {
@@ -127,15 +137,16 @@ internal sealed unsafe class EntityHistory
         }
     }
 
-    /// <summary>Reads what <see cref="Save"/> wrote into a fresh record.</summary>
+    /// <summary>Reads what <see cref="Save"/> wrote, from behind the key, into a fresh record.</summary>
     public void Restore(long* record, ref SnapshotWords.Reader input)
     {
-        input.Next(_plan.RecordWords).CopyTo(new Span<long>(record, _plan.RecordWords));
+        int words = _plan.RecordWords - EntityPlan.KeyWords;
+        input.Next(words).CopyTo(new Span<long>(record + EntityPlan.KeyWords, words));
         if (_plan.EventWords == 0) { return; }
         if (record[EntityPlan.RingCapacity] > 0)
         {
-            int words = RingWords((int)record[EntityPlan.RingCapacity]);
-            record[EntityPlan.RingPointer] = (long)_arena.Rent(ref words);
+            int ringWords = RingWords((int)record[EntityPlan.RingCapacity]);
+            record[EntityPlan.RingPointer] = (long)_arena.Rent(ref ringWords);
         }
         for (uint i = First(record); i != (uint)(record[EntityPlan.RingBounds] >> 32); i++)
         {
@@ -143,14 +154,14 @@ internal sealed unsafe class EntityHistory
         }
         foreach (EntityPlan.Group group in _plan.Groups)
         {
-            foreach (EntityPlan.Part part in group.Parts)
+            foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan())
             {
                 if (FollowsFromRing(group, part)) { RefillPart(record, group, part); }
             }
         }
     }
 
-    private static bool FollowsFromRing(EntityPlan.Group group, EntityPlan.Part part) =>
+    private static bool FollowsFromRing(EntityPlan.Group group, in EntityPlan.Part part) =>
         group.Finite && part.Kind is (EntityPlan.PartKind.Min or EntityPlan.PartKind.Max or EntityPlan.PartKind.Distinct);
 
     /// <summary>Gives back everything the record points to.</summary>
@@ -170,7 +181,7 @@ internal sealed unsafe class EntityHistory
     {
         if (record[EntityPlan.LastTime] == 0) { return; }
         Release(record);
-        new Span<long>(record, _plan.RecordWords).Clear();
+        new Span<long>(record + EntityPlan.KeyWords, _plan.RecordWords - EntityPlan.KeyWords).Clear();
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -180,7 +191,8 @@ internal sealed unsafe class EntityHistory
         record[EntityPlan.FirstTime] = time;
         foreach (EntityPlan.Group group in _plan.Groups)
         {
-            if (group.Finite) { record[group.Offset + EntityPlan.NextEnter] = record[group.Offset + EntityPlan.NextLeave] = Never; }
+            if (group.Finite) { record[group.Offset + EntityPlan.NextLeave] = Never; }
+            if (group.Delay > 0) { record[group.Offset + EntityPlan.NextEnter] = Never; }
         }
     }
 
@@ -188,7 +200,7 @@ internal sealed unsafe class EntityHistory
     private void Advance(long* record, EntityPlan.Group group, long time)
     {
         long* g = record + group.Offset;
-        if (time >= g[EntityPlan.NextEnter]) { EnterDelayed(record, group, time); }
+        if (group.Delay > 0 && time >= g[EntityPlan.NextEnter]) { EnterDelayed(record, group, time); }
         if (time >= g[EntityPlan.NextLeave]) { LeaveExpired(record, group, time); }
     }
 
@@ -246,10 +258,15 @@ internal sealed unsafe class EntityHistory
     {
         if (!Passes(group, *e)) { return; }
         g[EntityPlan.FiniteCounts] += 1 + ((*e & EntityPlan.LabelFlag) << 32);
-        foreach (EntityPlan.Part part in group.Parts) { EnterPart(g - group.Offset + part.Offset, part, e, index); }
+        foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan())
+        {
+            long* state = g - group.Offset + part.Offset;
+            if (part.Kind == EntityPlan.PartKind.Sum) { DoubleDouble.Add((double*)state, *(double*)(e + part.EventWord)); } // by far the most frequent
+            else { EnterPart(state, part, e, index); }
+        }
     }
 
-    private void EnterPart(long* state, EntityPlan.Part part, long* e, uint index)
+    private void EnterPart(long* state, in EntityPlan.Part part, long* e, uint index)
     {
         double value = *(double*)(e + part.EventWord);
         switch (part.Kind)
@@ -269,7 +286,7 @@ internal sealed unsafe class EntityHistory
         if (!Passes(group, *e)) { return true; }
         g[EntityPlan.FiniteCounts] -= 1 + ((*e & EntityPlan.LabelFlag) << 32);
         bool empty = (uint)g[EntityPlan.FiniteCounts] == 0, exact = true;
-        foreach (EntityPlan.Part part in group.Parts)
+        foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan())
         {
             long* state = g - group.Offset + part.Offset;
             double value = *(double*)(e + part.EventWord);
@@ -297,7 +314,7 @@ internal sealed unsafe class EntityHistory
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void RebuildSums(long* record, EntityPlan.Group group)
     {
-        foreach (EntityPlan.Part part in group.Parts)
+        foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan())
         {
             if (part.Kind is not (EntityPlan.PartKind.Sum or EntityPlan.PartKind.SumOfSquares)) { continue; }
             new Span<long>(record + part.Offset, EntityPlan.PartWords(part.Kind, true)).Clear();
@@ -315,7 +332,7 @@ internal sealed unsafe class EntityHistory
         g[EntityPlan.HistoryCounts]++;
         if (newest) { g[EntityPlan.HistoryLast] = time; }
         if (first || time < g[EntityPlan.HistoryFirst]) { g[EntityPlan.HistoryFirst] = time; }
-        foreach (EntityPlan.Part part in group.Parts)
+        foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan())
         {
             double* state = (double*)(record + part.Offset);
             double value = *(double*)(e + part.EventWord);
@@ -398,8 +415,8 @@ internal sealed unsafe class EntityHistory
         foreach (EntityPlan.Group group in _plan.Groups)
         {
             if (!group.Finite) { continue; }
-            new Span<long>(_scratch + group.Offset, EntityPlan.FiniteWords).Clear();
-            foreach (EntityPlan.Part part in group.Parts) { new Span<long>(_scratch + part.Offset, EntityPlan.PartWords(part.Kind, true)).Clear(); }
+            new Span<long>(_scratch + group.Offset, group.Words).Clear();
+            foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan()) { new Span<long>(_scratch + part.Offset, EntityPlan.PartWords(part.Kind, true)).Clear(); }
         }
     }
 
@@ -443,14 +460,14 @@ internal sealed unsafe class EntityHistory
             g[EntityPlan.Bounds] = (long)groupEnd << 32 | start;
             RebuildExtremes(record, group);
             g[EntityPlan.NextLeave] = NextLeave(record, group);
-            g[EntityPlan.NextEnter] = groupEnd == (uint)(record[EntityPlan.RingBounds] >> 32) ? Never : Time(Event(record, groupEnd)) + group.Delay;
+            if (group.Delay > 0) { g[EntityPlan.NextEnter] = groupEnd == (uint)(record[EntityPlan.RingBounds] >> 32) ? Never : Time(Event(record, groupEnd)) + group.Delay; }
         }
     }
 
     /// <summary>Extremes name ring indices, which an insertion shifts.</summary>
     private void RebuildExtremes(long* record, EntityPlan.Group group)
     {
-        foreach (EntityPlan.Part part in group.Parts)
+        foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan())
         {
             if (part.Kind is not (EntityPlan.PartKind.Min or EntityPlan.PartKind.Max)) { continue; }
             WindowExtreme.Clear(record + part.Offset);
@@ -458,7 +475,7 @@ internal sealed unsafe class EntityHistory
         }
     }
 
-    private void RefillPart(long* record, EntityPlan.Group group, EntityPlan.Part part)
+    private void RefillPart(long* record, EntityPlan.Group group, in EntityPlan.Part part)
     {
         long* g = record + group.Offset;
         for (uint i = Start(g); i != End(g); i++)
@@ -472,7 +489,7 @@ internal sealed unsafe class EntityHistory
         foreach (EntityPlan.Group group in _plan.Groups)
         {
             if (!group.Finite) { continue; }
-            foreach (EntityPlan.Part part in group.Parts)
+            foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan())
             {
                 if (part.Kind is EntityPlan.PartKind.Min or EntityPlan.PartKind.Max) { WindowExtreme.Release(record + part.Offset, _arena); }
                 if (part.Kind is EntityPlan.PartKind.Distinct) { WindowDistinct.Release(record + part.Offset, _arena); }
@@ -486,17 +503,31 @@ internal sealed unsafe class EntityHistory
 
     private void Emit(long* record, in EntityPlan.Emission emission, long time, Span<double> view)
     {
+        long counts = record[emission.Counts];
+        uint count = (uint)counts;
+        if (emission.Kind == AggregateKind.Count)
+        {
+            view[emission.Output] = count;
+            return;
+        }
+        if (emission.Kind == AggregateKind.Sum)
+        {
+            view[emission.Output] = count == 0 ? emission.Default : *(double*)(record + emission.Part);
+            return;
+        }
+        EmitOther(record, emission, counts, time, view);
+    }
+
+    private void EmitOther(long* record, in EntityPlan.Emission emission, long counts, long time, Span<double> view)
+    {
         long* g = record + emission.Group.Offset;
         bool finite = emission.Group.Finite;
-        long counts = finite ? g[EntityPlan.FiniteCounts] : g[EntityPlan.HistoryCounts];
         uint count = (uint)counts;
         double value = emission.Kind switch
         {
-            AggregateKind.Count => count,
             AggregateKind.LabelCount => (uint)(counts >> 32),
             _ when count == 0 => emission.Default,
             AggregateKind.LabelRate => (double)(uint)(counts >> 32) / count,
-            AggregateKind.Sum => *(double*)(record + emission.Part),
             AggregateKind.Mean => *(double*)(record + emission.Part) / count,
             AggregateKind.Std => Math.Sqrt(DoubleDouble.Variance((double*)(record + emission.Part), (double*)(record + emission.SecondPart), count)),
             AggregateKind.Min or AggregateKind.Max when finite => WindowExtreme.TryRead(record + emission.Part, out double extreme) ? extreme : emission.Default,

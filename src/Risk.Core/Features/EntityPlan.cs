@@ -2,15 +2,17 @@ namespace Risk.Core.Features;
 
 /// <summary>
 /// How one entity's history is laid out and what is read from it: the compiled form of all catalog features of one entity.
-/// A state record is a row of 8-byte words: a header, then one group per distinct (window, delay, filter), each with its parts.
+/// A state record is a row of 8-byte words: the key, a header, then one group per distinct (window, delay, filter), each with its parts.
 /// </summary>
 internal sealed class EntityPlan
 {
+    /// <summary>The entity's key, which <see cref="EntityTable"/> writes.</summary>
+    public const int KeyWords = 2;
     /// <summary>Newest and oldest event time (microseconds); 0 = no event yet. The newest is <see cref="EntityTable.LastTimeWord"/>.</summary>
-    public const int LastTime = 0, FirstTime = 1;
+    public const int LastTime = 2, FirstTime = 3;
     /// <summary>Ring of the events that windows still need: pointer, capacity in events, first and end index (two uint32, wrapping).</summary>
-    public const int RingPointer = 2, RingCapacity = 3, RingBounds = 4;
-    private const int HeaderWords = 5;
+    public const int RingPointer = 4, RingCapacity = 5, RingBounds = 6;
+    private const int HeaderWords = 7;
 
     public required int Entity { get; init; }
     public required int[] KeyFields { get; init; }
@@ -44,16 +46,18 @@ internal sealed class EntityPlan
         public required int Offset { get; init; }
         public required Part[] Parts { get; init; }
         public bool Finite => Window > 0;
+        /// <summary>Words before the parts.</summary>
+        public int Words => !Finite ? HistoryWords : Delay > 0 ? DelayedWords : FiniteWords;
     }
 
-    /// <summary>Words of a group. Finite windows: bounds in the ring (start, end), next entry and next exit time, then counts. Whole history: counts, last, first time.</summary>
-    public const int Bounds = 0, NextEnter = 1, NextLeave = 2, FiniteCounts = 3, FiniteWords = 4;
+    /// <summary>Words of a group. Finite windows: bounds in the ring (start, end), next exit time, counts, and with a delay the next entry time. Whole history: counts, last, first time.</summary>
+    public const int Bounds = 0, NextLeave = 1, FiniteCounts = 2, NextEnter = 3, FiniteWords = 3, DelayedWords = 4;
     public const int HistoryCounts = 0, HistoryLast = 1, HistoryFirst = 2, HistoryWords = 3;
 
     public enum PartKind { Sum, SumOfSquares, Min, Max, Distinct, Last }
 
     /// <summary>One running aggregate. <see cref="EventWord"/>: where the value stands in a ring event.</summary>
-    internal sealed record Part(PartKind Kind, int EventWord, int Offset);
+    internal readonly record struct Part(PartKind Kind, int EventWord, int Offset);
 
     /// <summary>Sums are double-doubles (2 words); sliding extremes are queues (pointer, bounds, capacity); distinct counters pointer and sizes.</summary>
     public static int PartWords(PartKind kind, bool finite) => kind switch
@@ -65,7 +69,7 @@ internal sealed class EntityPlan
     };
 
     /// <summary>One feature to write: from which words, to which place of the view.</summary>
-    internal readonly record struct Emission(AggregateKind Kind, Group Group, int Part, int SecondPart, int EventWord, int Output, double Default);
+    internal readonly record struct Emission(AggregateKind Kind, Group Group, int Counts, int Part, int SecondPart, int EventWord, int Output, double Default);
 
     /// <summary>Compiles the features of one entity; <paramref name="features"/> pairs each with its place in the view.</summary>
     public static EntityPlan Compile(int entity, EntityDefinition definition, IReadOnlyList<(FeatureDefinition Feature, int Output)> features, long grace)
@@ -83,7 +87,7 @@ internal sealed class EntityPlan
             .Select(f => f.Feature).GroupBy(f => (f.Window, f.Delay, f.Filter)))
         {
             int groupOffset = offset;
-            offset += same.Key.Window > 0 ? FiniteWords : HistoryWords;
+            offset += same.Key.Window == 0 ? HistoryWords : same.Key.Delay > 0 ? DelayedWords : FiniteWords;
             var parts = new List<Part>();
             foreach ((PartKind kind, int of) in same.SelectMany(PartsOf).Distinct())
             {
@@ -109,7 +113,7 @@ internal sealed class EntityPlan
             int eventWord = f.Feature.Of < 0 ? 0 : 1 + (f.Feature.Aggregate == AggregateKind.Distinct ? numbers.Length + Array.IndexOf(keys, f.Feature.Of) : Array.IndexOf(numbers, f.Feature.Of));
             (PartKind, int)[] kinds = [.. PartsOf(f.Feature)];
             int Place(int i) => i < kinds.Length ? group.Parts.Single(p => p.Kind == kinds[i].Item1 && p.EventWord == eventWord).Offset : -1;
-            return new Emission(f.Feature.Aggregate, group, Place(0), Place(1), eventWord, f.Output, f.Feature.Default);
+            return new Emission(f.Feature.Aggregate, group, group.Offset + (group.Finite ? FiniteCounts : HistoryCounts), Place(0), Place(1), eventWord, f.Output, f.Feature.Default);
         }
 
         return new EntityPlan

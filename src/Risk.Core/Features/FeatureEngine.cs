@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 using Risk.Core.Decisions;
 using Risk.Core.Transactions;
 
@@ -9,17 +8,21 @@ namespace Risk.Core.Features;
 /// All history of one shard: turns transactions into feature views, exactly as of each event, in the order given. Single
 /// threaded and deterministic; the same ordered input gives the same bytes. After warm-up it allocates nothing.
 /// <para>
-/// Memory: an entity costs 32 bytes of index, <see cref="EntityPlan.RecordWords"/> × 8 bytes of state, and
+/// Memory: an entity costs 22 to 43 bytes of index, <see cref="EntityPlan.RecordWords"/> × 8 bytes of state, and
 /// <see cref="EntityPlan.EventWords"/> × 8 bytes for each event inside its longest window (times 2 at most, for growth).
 /// </para>
 /// </summary>
 public sealed unsafe class FeatureEngine
 {
-    // Rows whose entities are brought into the cache together: DRAM answers 8 to 12 requests at once. Bench: feature-update.
-    private const int BlockRows = 16;
+    // How many rows ahead of its turn a row's keys are looked up: DRAM takes longer to answer than a row takes to compute, but
+    // answers many requests at once. A power of two. Bench: feature-update.
+    private const int AheadRows = 8;
+
+    // How often the tables are swept while one retention passes: an entity is kept at most a sixteenth longer than it need be.
+    private const int SweepsARetention = 16;
 
     private readonly FeatureCatalog _catalog;
-    private readonly BlockArena _arena = new();
+    private readonly BlockArena _arena;
     private readonly EntityPlan[] _plans;
     private readonly EntityTable[] _tables;
     private readonly EntityHistory[] _histories;
@@ -38,8 +41,10 @@ public sealed unsafe class FeatureEngine
     private readonly long _grace;
 
     /// <param name="labels">Outcomes that become known while the stream runs; null for none.</param>
-    public FeatureEngine(FeatureCatalog catalog, ILabelSource? labels = null)
+    /// <param name="newMemory">Told address and bytes of each large piece of state memory before it is used, so that a host may ask its system for huge pages; null for nothing.</param>
+    public FeatureEngine(FeatureCatalog catalog, ILabelSource? labels = null, Action<nint, nint>? newMemory = null)
     {
+        _arena = new BlockArena(newMemory);
         _catalog = catalog;
         _labels = labels;
         _grace = catalog.Schema.Grace;
@@ -55,8 +60,8 @@ public sealed unsafe class FeatureEngine
         _histories = [.. _plans.Select(p => new EntityHistory(p, _arena, _grace))];
         _labelPlans = [.. Enumerable.Range(0, _plans.Length).Where(i => _plans[i].HasLabels)];
         _labelQueue = new LabelQueue(_labelPlans.Length);
-        _keys = new EntityKey[BlockRows * _plans.Length];
-        _records = new nint[BlockRows * _plans.Length];
+        _keys = new EntityKey[AheadRows * 2 * _plans.Length];
+        _records = new nint[AheadRows * 2 * _plans.Length];
         _filterFlags = new long[_plans.Length];
         _event = _arena.CutZeroed(Math.Max(1, _plans.Select(p => 1 + p.EventNumbers.Length + p.EventKeys.Length).DefaultIfEmpty(1).Max()));
     }
@@ -77,18 +82,17 @@ public sealed unsafe class FeatureEngine
     /// </summary>
     public void Build(TransactionBatch batch, ReadOnlySpan<int> rows, Span<double> views, Span<bool> late)
     {
-        for (int first = 0; first < rows.Length; first += BlockRows)
+        // Each row's entities are on their way from memory while the rows before it are computed.
+        for (int i = -AheadRows; i < rows.Length; i++)
         {
-            ReadOnlySpan<int> block = rows.Slice(first, Math.Min(BlockRows, rows.Length - first));
-            FindRecords(batch, block);
-            for (int i = 0; i < block.Length; i++)
-            {
-                late[first + i] = Apply(batch, block[i], i, views.Slice((first + i) * FeatureCount, FeatureCount));
-            }
+            if (i + AheadRows < rows.Length) { FindKeys(batch, rows[i + AheadRows], Place(i + AheadRows)); }
+            if ((uint)(i + AheadRows / 2) < (uint)rows.Length) { FindRecords(Place(i + AheadRows / 2)); }
+            if ((uint)(i + AheadRows / 4) < (uint)rows.Length) { ConfirmRecords(Place(i + AheadRows / 4), batch.EventTimes[rows[i + AheadRows / 4]]); }
+            if (i >= 0) { late[i] = Apply(batch, rows[i], Place(i), views.Slice(i * FeatureCount, FeatureCount)); }
         }
         for (int p = 0; p < _tables.Length; p++)
         {
-            _tables[p].Sweep(rows.Length * 2, Expiry(_plans[p]), _histories[p]);
+            _tables[p].Sweep(rows.Length * 2, Expiry(_plans[p]), _plans[p].IdleRetention / SweepsARetention, _histories[p]);
         }
     }
 
@@ -96,41 +100,47 @@ public sealed unsafe class FeatureEngine
     // moment without any view telling the difference.
     private long Expiry(EntityPlan plan) => Watermark - plan.IdleRetention - _grace;
 
-    private void FindRecords(TransactionBatch batch, ReadOnlySpan<int> block)
+    /// <summary>Where a row's keys and records stand until it is applied.</summary>
+    private int Place(int i) => (i & (AheadRows * 2 - 1)) * _plans.Length;
+
+    private void FindKeys(TransactionBatch batch, int row, int place)
     {
-        ReadOnlySpan<EntityKey> keys = batch.Keys;
-        int stride = batch.Schema.KeyFields.Count;
-        for (int i = 0; i < block.Length; i++)
+        ReadOnlySpan<EntityKey> keys = batch.Keys.Slice(row * batch.Schema.KeyFields.Count, batch.Schema.KeyFields.Count);
+        for (int p = 0; p < _plans.Length; p++)
         {
-            for (int p = 0; p < _plans.Length; p++)
+            int[] fields = _plans[p].KeyFields;
+            EntityKey key = keys[fields[0]];
+            for (int k = 1; k < fields.Length; k++)
             {
-                int[] fields = _plans[p].KeyFields;
-                EntityKey key = keys[block[i] * stride + fields[0]];
-                for (int k = 1; k < fields.Length; k++)
-                {
-                    EntityKey next = keys[block[i] * stride + fields[k]];
-                    key = key == default || next == default ? default : EntityKey.Combine(key, next);
-                }
-                _keys[i * _plans.Length + p] = key;
-                _tables[p].Prefetch(key);
+                EntityKey next = keys[fields[k]];
+                key = key == default || next == default ? default : EntityKey.Combine(key, next);
             }
-        }
-        for (int i = 0; i < block.Length * _plans.Length; i++)
-        {
-            int p = i % _plans.Length;
-            // An absent key is no entity: the transactions without a device have no device in common.
-            long* record = _keys[i] == default ? null : _tables[p].FindOrAdd(_keys[i]);
-            _records[i] = (nint)record;
-            if (record == null || !Sse.IsSupported) { continue; }
-            for (int word = 0; word < _plans[p].RecordWords; word += 8) { Sse.Prefetch0(record + word); }
-        }
-        for (int i = 0; i < block.Length * _plans.Length; i++)
-        {
-            if (_records[i] != 0 && _plans[i % _plans.Length].EventWords > 0) { _histories[i % _plans.Length].PrefetchRing((long*)_records[i]); }
+            _keys[place + p] = key;
+            _tables[p].Prefetch(key);
         }
     }
 
-    private bool Apply(TransactionBatch batch, int row, int blockRow, Span<double> view)
+    private void FindRecords(int place)
+    {
+        for (int p = 0; p < _plans.Length; p++)
+        {
+            // An absent key is no entity: the transactions without a device have no device in common.
+            _records[place + p] = _keys[place + p] == default ? 0 : (nint)_tables[p].FindOrAddSoon(_keys[place + p]);
+        }
+    }
+
+    private void ConfirmRecords(int place, long time)
+    {
+        for (int p = 0; p < _plans.Length; p++)
+        {
+            if (_records[place + p] == 0) { continue; }
+            long* record = _tables[p].Confirm(_keys[place + p], (long*)_records[place + p]);
+            _records[place + p] = (nint)record;
+            if (_plans[p].EventWords > 0) { _histories[p].PrefetchRing(record, time); }
+        }
+    }
+
+    private bool Apply(TransactionBatch batch, int row, int place, Span<double> view)
     {
         long time = batch.EventTimes[row];
         bool late = time < Watermark - _grace;
@@ -150,7 +160,7 @@ public sealed unsafe class FeatureEngine
         for (int p = 0; p < _plans.Length; p++)
         {
             EntityPlan plan = _plans[p];
-            long* record = (long*)_records[blockRow * _plans.Length + p];
+            long* record = (long*)_records[place + p];
             if (record == null)
             {
                 _histories[p].ApplyAbsent(view);
@@ -182,17 +192,17 @@ public sealed unsafe class FeatureEngine
             double value = feature.Source == FeatureSource.Difference ? left - right : right == 0 ? double.NaN : left / right;
             view[_derivedOutput[i]] = double.IsNaN(value) ? feature.Default : value;
         }
-        if (_labels is not null && !late) { AwaitLabel(batch, row, blockRow, time); }
+        if (_labels is not null && !late) { AwaitLabel(batch, row, place, time); }
         return late;
     }
 
-    private void AwaitLabel(TransactionBatch batch, int row, int blockRow, long time)
+    private void AwaitLabel(TransactionBatch batch, int row, int place, long time)
     {
         if (_labelPlans.Length == 0 || !_labels!.IsPositive(batch.EventKeys[row], out long? knownAt)) { return; }
         Span<long> words = _labelQueue.Insert(knownAt ?? time + _catalog.Schema.LabelDelay, time);
         for (int i = 0; i < _labelPlans.Length; i++)
         {
-            EntityKey key = _keys[blockRow * _plans.Length + _labelPlans[i]];
+            EntityKey key = _keys[place + _labelPlans[i]];
             words[i * 3] = (long)key.High;
             words[i * 3 + 1] = (long)key.Low;
             words[i * 3 + 2] = _filterFlags[_labelPlans[i]];
@@ -213,27 +223,28 @@ public sealed unsafe class FeatureEngine
         }
     }
 
+    // First word of a snapshot. It changes with the layout of records, so that no build reads another's.
+    private const long SnapshotFormat = 0x5249_534B_0000_0002;
+
     /// <summary>Writes the whole state; <see cref="Restore"/> reads it into an engine of the same catalog, bit for bit.</summary>
     public void Save(System.Buffers.IBufferWriter<byte> output)
     {
-        SnapshotWords.Write(output, [Watermark, _labelQueue.Words.Length]);
+        SnapshotWords.Write(output, [SnapshotFormat, Watermark, _labelQueue.Words.Length]);
         SnapshotWords.Write(output, _labelQueue.Words);
         for (int p = 0; p < _plans.Length; p++)
         {
             EntityHistory history = _histories[p];
             SnapshotWords.Write(output, [_tables[p].Count]);
-            _tables[p].ForEach((key, record) =>
-            {
-                SnapshotWords.Write(output, [(long)key.High, (long)key.Low]);
-                history.Save((long*)record, output);
-            });
+            _tables[p].ForEach(record => history.Save((long*)record, output));
         }
     }
 
     /// <summary>Reads what <see cref="Save"/> wrote into a fresh engine; the caller has checked that catalog and bytes are the same.</summary>
+    /// <exception cref="InvalidDataException">The snapshot is of a build with another layout.</exception>
     public void Restore(ReadOnlySpan<byte> snapshot)
     {
         var input = new SnapshotWords.Reader(snapshot);
+        if (input.Next() != SnapshotFormat) { throw new InvalidDataException("the feature snapshot is of a build that lays out its state differently"); }
         Watermark = input.Next();
         _labelQueue.Restore(input.Next((int)input.Next()));
         for (int p = 0; p < _plans.Length; p++)

@@ -163,4 +163,22 @@ public sealed class FeatureEngineTests
         new FeatureEngine(catalog).Build(TestStream.Batch(TestStream.Schema, events, 0, 3), [0, 2], views, new bool[2]);
         Assert.Equal([1, 5], views);
     }
+
+    [Fact]
+    public void Sweep_AmongKeysWithTheSameLowHalf_LosesNobody()
+    {
+        // Two thirds of the keys share five low halves, so removals shift long rows of slots.
+        FeatureCatalog catalog = TestStream.Catalog("""{"name":"f","entity":"card","aggregate":"count"}""", """{"card":{"keys":["card"],"idle":"2m"}}""");
+        TestEvent[] events = [.. Enumerable.Range(0, 6000).Select(i => At(i, card: i % 3 == 0 ? $"once {i}" : $"often {i % 40}"))];
+        var counts = new Dictionary<string, double>();
+
+        Answers answers = Answers.Of(catalog, events, [16], -1, out FeatureEngine engine);
+
+        for (int i = 0; i < events.Length; i++)
+        {
+            counts[events[i].Card] = counts.GetValueOrDefault(events[i].Card) + 1;
+            Assert.Equal(counts[events[i].Card], answers.Views[i][0]);
+        }
+        Assert.InRange(engine.EntityCount, 27, 300); // of 2,000 and 27
+    }
 }

@@ -40,4 +40,12 @@ public sealed class SnapshotTests
         restored.Restore(Answers.Snapshot(new FeatureEngine(catalog)));
         Assert.Equal((0, 0), (restored.Watermark, restored.EntityCount));
     }
+
+    [Fact]
+    public void SnapshotOfAnotherLayout_IsRefused()
+    {
+        byte[] snapshot = Answers.Snapshot(Engine());
+        snapshot[0]++;
+        Assert.Throws<InvalidDataException>(() => new FeatureEngine(TestStream.Catalog(Features)).Restore(snapshot));
+    }
 }
