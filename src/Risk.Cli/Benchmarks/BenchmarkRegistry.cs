@@ -9,5 +9,6 @@ internal static class BenchmarkRegistry
         () => new TreeScoreBenchmark(),
         () => new ModelRunBenchmark(),
         () => new ExplainBenchmark(),
+        static () => new DecisionEndToEndBenchmark(),
     ];
 }
