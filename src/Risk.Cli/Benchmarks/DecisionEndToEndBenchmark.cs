@@ -6,7 +6,6 @@ using Risk.Core.Costs;
 using Risk.Core.Models;
 using Risk.Core.Replay;
 using Risk.Core.Transactions;
-using Risk.Inference;
 using Risk.Service.Engine;
 using Risk.Streams;
 
@@ -86,10 +85,8 @@ internal sealed class OurStack(StreamFiles files, byte[][] records)
         try
         {
             (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
-            string model = files.Definition.Schema.Model!;
-            if (!ModelBundle.TryLoad(Path.Combine(RiskHome.Find(), "models", model.Replace('@', '/')), out ModelBundle? bundle, out ModelRefusal? refusal)) { throw new InvalidOperationException(refusal.ToString()); }
             KeyRing keys = KeyRing.Reproducible(files.Definition.Schema.Name, folder);
-            using EmbeddedEngine engine = EmbeddedEngine.Open(new EngineOptions(folder, files.Definition, bundle, keys, "memory", null, new BatchPolicy(), prices, machine, false), out refusal)
+            using EmbeddedEngine engine = EmbeddedEngine.Open(new EngineOptions(folder, files.Definition, ModelFiles.Load(files.Definition.Schema.Model!), keys, "memory", null, new BatchPolicy(), prices, machine, false), out ModelRefusal? refusal)
                 ?? throw new InvalidOperationException(refusal!.ToString());
             using var source = new MemorySource(records, count);
             TransactionParser parser = CsvTransactionParser.Create(files.Definition.Schema, engine.Keys, "transaction_id,time,customer_id,terminal_id,amount"u8, out CodedError error) ?? throw new InvalidOperationException(error.ToString());

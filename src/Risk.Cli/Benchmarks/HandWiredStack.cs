@@ -57,8 +57,7 @@ internal sealed class HandWiredStack : IDisposable
             using NpgsqlCommand create = new("CREATE TABLE decisions (id text PRIMARY KEY, at timestamptz NOT NULL, score real NOT NULL, outcome smallint NOT NULL, features bytea NOT NULL)", connection);
             create.ExecuteNonQuery();
         }
-        string model = files.Definition.Schema.Model!;
-        if (!ModelBundle.TryLoad(Path.Combine(RiskHome.Find(), "models", model.Replace('@', '/')), out ModelBundle? bundle, out ModelRefusal? refusal)) { throw new InvalidOperationException(refusal.ToString()); }
+        ModelBundle bundle = ModelFiles.Load(files.Definition.Schema.Model!);
         _workers = [.. Enumerable.Range(0, Workers).Select(_ => new Worker(this, bundle, postgres.Connect()))];
         Version = $"{redis.Version} + ONNX Runtime + {postgres.Version}";
     }

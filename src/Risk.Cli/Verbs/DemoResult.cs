@@ -57,9 +57,9 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
         json.WriteString("rootHash", RootHash);
         json.WriteEndObject();
         json.WriteStartObject("engine");
-        json.WriteString("model", engine.Champion.Reference);
-        json.WriteString("executionProvider", engine.ExecutionProvider);
-        json.WriteString("scorer", engine.ScorerReason);
+        json.WriteString("model", engine.Model.Champion.Reference);
+        json.WriteString("executionProvider", engine.Model.ExecutionProvider);
+        json.WriteString("scorer", engine.Model.Reason);
         json.WriteNumber("stateBytes", engine.StateBytes);
         json.WriteNumber("memoryPeakBytes", MemoryPeakBytes);
         json.WriteNumber("entities", engine.Features.EntityCount);

@@ -60,13 +60,8 @@ internal static class DemoVerb
         return ExitCode.Done;
     }
 
-    private static ModelBundle LoadModel(StreamDefinition definition)
-    {
-        string reference = definition.Schema.Model ?? throw CommandFailure.BadInput("MODEL_UNTRUSTED", $"stream {definition.Schema.Name} names no model; add \"model\": \"name@version\" to its schema.json");
-        string[] parts = reference.Split('@');
-        string directory = Path.Combine(RiskHome.Find(), "models", parts[0], parts.Length > 1 ? parts[1] : "");
-        return ModelBundle.TryLoad(directory, out ModelBundle? bundle, out ModelRefusal? refusal) ? bundle : throw CommandFailure.BadInput(refusal.Code, refusal.Reason);
-    }
+    private static ModelBundle LoadModel(StreamDefinition definition) => ModelFiles.Load(definition.Schema.Model
+        ?? throw CommandFailure.BadInput("MODEL_NOT_FOUND", $"Stream {definition.Schema.Name} names no model; add \"model\": \"name@version\" to its schema.json."));
 
     private static EmbeddedEngine OpenEngine(Output output, EngineOptions options)
     {
