@@ -9,6 +9,7 @@ internal static class BenchmarkRegistry
         () => new TreeScoreBenchmark(),
         () => new ModelRunBenchmark(),
         () => new ExplainBenchmark(),
-        static () => new DecisionEndToEndBenchmark(),
+        () => new DecisionEndToEndBenchmark(),
+        () => new DecisionLogBenchmark(),
     ];
 }
