@@ -532,7 +532,11 @@ internal sealed class FileDecisionLog : IDecisionLog
 
         RecoveredTails = recovery.RecoveredTails;
         _durableSize = _size;
-        _tiles.Sync();
+        if (_tiles.Size > start)
+        {
+            _tiles.Sync();
+        }
+
         var anchor = new JournalFrame { FirstSequence = _tiles.Size, Position = LastPosition };
         if (_live.Count > 0)
         {
