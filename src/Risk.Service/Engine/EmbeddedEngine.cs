@@ -98,7 +98,10 @@ public sealed class EmbeddedEngine : IDisposable
     {
         SourcePosition position = PositionOf(source);
         _deadLetters.TruncateAfter(_options.SourceName, position.Line);
-        if (position.Line > 0) { source.SkipTo(position.Line); }
+        if (position.Line > 0 && !source.SkipTo(position.Line))
+        {
+            throw new SourceFailedException(new CodedError(ErrorCode.SourceChanged, $"{source.Identity.Name} ends before line {position.Line}, which the log in {_options.Directory} has taken from it already"));
+        }
         run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
         using var pipeline = new BatchPipeline(_path, _log, _meter, _deadLetters, _options.SourceName, parser, _options.Batches, run, _clock, position, () => _snapshots.Offer(_path));
