@@ -1,0 +1,143 @@
+using System.Diagnostics;
+using Npgsql;
+using NpgsqlTypes;
+using Risk.Core.Log;
+using Risk.Storage.Log;
+using Workload = Risk.Storage.Log.DecisionLogBenchmark;
+
+namespace Risk.Cli.Benchmarks;
+
+/// <summary>
+/// <c>decision-log</c>: durable, hashed decisions a second of our log, against PostgreSQL storing the same bytes. COPY takes
+/// them in batches of the same size, one transaction a batch; pgbench inserts them one by one from several clients, as
+/// services do that keep their decisions in a table. Making the records is part of ours and of COPY, but not of pgbench.
+/// Only ours hashes them into a tree.
+/// </summary>
+internal sealed class DecisionLogBenchmark : IBenchmark
+{
+    private const int BatchSize = 512;
+    private const int PgbenchClients = 8;
+
+    public string Name => "decision-log";
+
+    public string Measures => "durable decisions a second, and the time of a commit";
+
+    public BenchmarkResult Run(BenchmarkContext context)
+    {
+        var result = new BenchmarkResult();
+        long decisions = context.IsQuick ? 20_000 : 250_000;
+        if (!PostgresServer.TryStart(out PostgresServer? server, out string? why))
+        {
+            result.Skip(why);
+            DecisionLogMeasurement ours = RunOurs(decisions);
+            result.Figure($"batches of {BatchSize}", "decisions/s", Better.Higher, ours.DecisionsPerSecond);
+            result.Figure($"batches of {BatchSize}, p99 of a commit", "µs", Better.Lower, ours.CommitMicrosP99);
+            return result;
+        }
+
+        using (server)
+        {
+            Compare(context, server, decisions, result);
+        }
+
+        return result;
+    }
+
+    private static void Compare(BenchmarkContext context, PostgresServer server, long decisions, BenchmarkResult result)
+    {
+        using NpgsqlConnection connection = server.Connect();
+        Execute(connection, "CREATE TABLE decisions (sequence bigint PRIMARY KEY, event_id text NOT NULL, record bytea NOT NULL, payload bytea NOT NULL)");
+        Execute(connection, "CREATE SEQUENCE next_decision");
+
+        var ourCommits = new List<double>();
+        var theirCommits = new List<double>();
+        DecisionLogMeasurement last = new();
+        double Ours()
+        {
+            last = RunOurs(decisions);
+            ourCommits.Add(last.CommitMicrosP99);
+            return last.DecisionsPerSecond;
+        }
+
+        double Copy()
+        {
+            (double rate, double p99) = CopyAll(connection, decisions);
+            theirCommits.Add(p99);
+            return rate;
+        }
+
+        PairedRuns copy = PairedRuns.Measure(context, "COPY", Ours, Copy);
+        result.Compare($"batches of {BatchSize}", "decisions/s", Better.Higher, $"{server.Version} COPY", copy, ratioMin: 1.5);
+        result.Compare($"batches of {BatchSize}, p99 of a commit", "µs", Better.Lower, $"{server.Version} COPY", new PairedRuns([.. ourCommits.Skip(1)], [.. theirCommits.Skip(1)]));
+
+        string insert = $"INSERT INTO decisions VALUES (nextval('next_decision'), 'benchmark', decode(repeat('ab', {(int)last.RecordBytesMean}), 'hex'), decode(repeat('cd', {(int)last.PayloadBytesMean}), 'hex'));";
+        PairedRuns single = PairedRuns.Measure(context, "pgbench", Ours, () =>
+        {
+            Empty(connection);
+            return server.Pgbench(insert, PgbenchClients, context.IsQuick ? 1 : 5);
+        });
+        result.Compare($"theirs one by one, {PgbenchClients} clients", "decisions/s", Better.Higher, $"{server.Version} pgbench", single, ratioMin: 10);
+        result.Note($"{decisions:N0} decisions a run, records of {last.RecordBytesMean:0} bytes with payloads of {last.PayloadBytesMean:0}; synchronous_commit, fsync and full_page_writes are on; both on one disk");
+    }
+
+    private static DecisionLogMeasurement RunOurs(long decisions)
+    {
+        string folder = BenchmarkFolder.Create("log");
+        try
+        {
+            return Workload.Run(folder, decisions, BatchSize, groupsPerCommit: 1);
+        }
+        finally
+        {
+            BenchmarkFolder.Delete(folder);
+        }
+    }
+
+    private static (double PerSecond, double CommitMicrosP99) CopyAll(NpgsqlConnection connection, long decisions)
+    {
+        Empty(connection);
+        var group = new DecisionGroup();
+        byte[] commitments = new byte[BatchSize * LogFormat.HashBytes];
+        var micros = new List<double>();
+        long started = Stopwatch.GetTimestamp();
+        for (long first = 0; first < decisions; first += BatchSize)
+        {
+            Workload.Fill(group, commitments, first, (int)Math.Min(BatchSize, decisions - first));
+            long before = Stopwatch.GetTimestamp();
+            CopyBatch(connection, group); // on its own, a COPY is one transaction: Complete returns when it is durable
+            micros.Add(Stopwatch.GetElapsedTime(before).TotalMicroseconds);
+        }
+
+        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        micros.Sort();
+        return (decisions / seconds, micros[(int)(micros.Count * 0.99)]);
+    }
+
+    private static void CopyBatch(NpgsqlConnection connection, DecisionGroup group)
+    {
+        using NpgsqlBinaryImporter rows = connection.BeginBinaryImport("COPY decisions FROM STDIN (FORMAT BINARY)");
+        for (int i = 0; i < group.Count; i++)
+        {
+            rows.StartRow();
+            rows.Write(group.FirstSequence + i, NpgsqlDbType.Bigint);
+            rows.Write("benchmark", NpgsqlDbType.Text);
+            rows.Write(group.Record(i).ToArray(), NpgsqlDbType.Bytea);
+            rows.Write(group.Payload(i).ToArray(), NpgsqlDbType.Bytea);
+        }
+
+        rows.Complete();
+    }
+
+    /// <summary>Empties the table and writes what is pending, so that no run pays for the one before it.</summary>
+    private static void Empty(NpgsqlConnection connection)
+    {
+        Execute(connection, "TRUNCATE decisions");
+        Execute(connection, "CHECKPOINT");
+    }
+
+    private static void Execute(NpgsqlConnection connection, string statement)
+    {
+        using var command = new NpgsqlCommand(statement, connection);
+        command.ExecuteNonQuery();
+    }
+}
