@@ -10,9 +10,11 @@ namespace Risk.Core.Log;
 
 /// <summary>
 /// SHA-256 (FIPS 180-4, https://nvlpubs.nist.gov/nistpubs/FIPS/NIST.FIPS.180-4.pdf) of eight messages at a time, one in each
-/// lane of a vector. The log hashes a bundle of 256 entries, the tile above it, a micro-batch of payloads; one call of the
-/// framework for each costs 600 to 1,000 ns, most of it OpenSSL's set-up (DecisionLogBenchmark, parts). Messages too long
-/// for a lane, and machines without 256-bit vectors, go to the framework; the result is the same, and tested to be.
+/// lane of a vector. The log hashes a bundle of 256 entries, the tile above it, a micro-batch of payloads; a call of the
+/// framework for each costs most of its time in OpenSSL's set-up. Measured on a busy 2-core x86, processor time each, against
+/// <see cref="SHA256.HashData(ReadOnlySpan{byte}, Span{byte})"/>: leaf of 362 bytes 290 against 800 ns, payload of 249 bytes
+/// 230 against 800 ns, node 120 against 600 ns. Messages too long for a lane, and machines without 256-bit vectors, go to
+/// the framework; the result is the same, and tested to be.
 /// Not thread-safe: it owns its work space. Add up to eight messages, then <see cref="Flush"/>.
 /// </summary>
 public sealed class Sha256Lanes

@@ -43,7 +43,7 @@ internal static class DecisionLogBenchmark
 {
     private static readonly byte[] Digest = SHA256.HashData("benchmark"u8);
 
-    /// <summary>Runs the workload into an empty directory.</summary>
+    /// <summary>Runs the workload until the log of the directory has that many decisions; an empty one is the benchmark.</summary>
     /// <param name="directory">Made when it is not there.</param>
     /// <param name="decisions">Decisions in all.</param>
     /// <param name="groupSize">Decisions a micro-batch.</param>
@@ -86,6 +86,11 @@ internal static class DecisionLogBenchmark
 
             seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
             root = Convert.ToHexStringLower(log.RootHash());
+        }
+
+        if (micros.Count == 0)
+        {
+            throw new ArgumentException($"The log in {directory} has {decisions} decisions already.", nameof(decisions));
         }
 
         micros.Sort();

@@ -33,10 +33,10 @@ internal sealed record DecisionLogOptions
 /// full bundles of 256 entries into tile files, publishes checkpoints and gives journal segments back.
 /// <para>
 /// What a crash leaves, and what opening does: the newest journal segments hold every acknowledged entry that is in no
-/// durable full tile. Tiles below the oldest such segment are durable, because a segment is given back only after a sync;
-/// tiles above it may be missing, torn or complete, and are written again from the journal, byte for byte the same. A torn
-/// last commit is cut back to its last whole group. The result must reach the last checkpoint and have its root, else
-/// <c>LOG_ROLLBACK</c>.
+/// durable full tile. Tiles below the oldest such segment are durable, because a segment is given back only after a sync,
+/// and so are those below the last checkpoint; tiles above may be missing, torn or complete, and are written again from
+/// the journal, byte for byte the same. A torn last commit is cut back to its last whole group. The result must reach the
+/// last checkpoint and have its root, else <c>LOG_ROLLBACK</c>.
 /// </para>
 /// <para>
 /// A failed write or sync makes the log read only until it is opened again: the kernel may have dropped the pages, so a
@@ -511,16 +511,18 @@ internal sealed class FileDecisionLog : IDecisionLog
             throw Rollback(published, 0, "its journal is gone");
         }
 
+        // Full tiles below either are durable: a segment is given back, and a checkpoint published, only after a sync.
         long start = (recovery.FirstSequence + LogFormat.TileWidth - 1) / LogFormat.TileWidth * LogFormat.TileWidth;
+        start = Math.Max(start, (published?.Size ?? 0) / LogFormat.TileWidth * LogFormat.TileWidth);
         _tiles.Restore(start, published);
         _size = start;
         byte[]? rootAtCheckpoint = published?.Size == 0 ? MerkleHash.Empty.ToArray() : null;
         recovery.Read((in JournalFrame frame) => rootAtCheckpoint = Replay(frame, published) ?? rootAtCheckpoint);
         if (published is not null)
         {
-            if (published.Size > _size)
+            if (published.Size > recovery.EndSequence)
             {
-                throw Rollback(published, _size, "it was cut");
+                throw Rollback(published, recovery.EndSequence, "it was cut");
             }
 
             rootAtCheckpoint ??= RootInFiles(published.Size);
@@ -561,7 +563,7 @@ internal sealed class FileDecisionLog : IDecisionLog
         ReadOnlySpan<byte> payloads = frame.Payloads;
         int count = frame.Count;
         byte[]? root = null;
-        for (long skip = Math.Min(count, _size - frame.FirstSequence); skip > 0; skip--, count--)
+        for (long skip = Math.Clamp(_size - frame.FirstSequence, 0, count); skip > 0; skip--, count--)
         {
             BundleFile.TryNext(ref entries, out _);
             BundleFile.TryNext(ref payloads, out _);
