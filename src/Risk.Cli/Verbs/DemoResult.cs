@@ -20,7 +20,7 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
     public long Transactions => report.After.Transactions;
     public long DeadLetters => report.After.DeadLetters;
     public long Duplicates => report.After.Duplicates;
-    public long Decisions => Transactions - DeadLetters - Duplicates;
+    public long Decisions => report.After.Decisions;
     public CostPerThousand Cost { get; } = engine.Meter.PerThousand();
     public string RootHash { get; } = Convert.ToHexStringLower(engine.RootHash());
     public long MemoryPeakBytes { get; } = Process.GetCurrentProcess().PeakWorkingSet64;

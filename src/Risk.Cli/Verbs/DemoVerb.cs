@@ -49,10 +49,14 @@ internal static class DemoVerb
 
         using EmbeddedEngine engine = OpenEngine(output, options);
         TransactionParser parser = input.CreateParser(engine.Keys, reproducible);
-        RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress));
+        RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress, context.Cancellation));
         if (report.Strict is { } rejection)
         {
             throw CommandFailure.BadInput(rejection.Code.Text(), $"line {rejection.SourceOffset} of {options.SourceName}{(rejection.Field is null ? "" : $", field {rejection.Field}")}: the run stopped here because of --strict; what came before is in {directory}");
+        }
+        if (report.LateCount > report.Decisions / 100)
+        {
+            output.Note($"LATE: {report.LateCount} of {report.Decisions} events came later than the stream's grace and changed no window; is one event dated far ahead, or should schema.json allow more grace?");
         }
         RunOutcome outcome = output.Run("Measuring quality", "decisions", engine.LogSize, progress => engine.Measure(input.Labels, (done, _) => progress.Done = done));
         var result = new DemoResult(options, engine, input, report, outcome);
@@ -76,7 +80,7 @@ internal static class DemoVerb
         return engine;
     }
 
-    private static RunReport Score(EmbeddedEngine engine, FileTransactionSource source, TransactionParser parser, RunOptions run, ProgressReport progress)
+    private static RunReport Score(EmbeddedEngine engine, FileTransactionSource source, TransactionParser parser, RunOptions run, ProgressReport progress, CancellationToken cancellation)
     {
         using var timer = new Timer(_ =>
         {
@@ -85,6 +89,6 @@ internal static class DemoVerb
             if (run.RecordsMax != long.MaxValue) { progress.Total = Math.Max(records, run.RecordsMax); }
             else if (source.Identity.Size > 0 && read > 0) { progress.Total = Math.Max(records, (long)(records * (double)source.Identity.Size / read)); }
         }, null, 100, 100);
-        return engine.Run(source, parser, run);
+        return engine.Run(source, parser, run, cancellation);
     }
 }

@@ -50,7 +50,7 @@ public sealed class EmbeddedEngine : IDisposable
         ILabelSource? labels = options.Labels is null ? null : new FileLabels(options.Labels);
         _path = new ScoringPath(options.Definition, model.Champion, model.Ladder, model.Shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
         _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine, log.Size) : CostMeter.Measured(options.Prices, options.Machine);
-        _snapshots = new StateSnapshots(options.Directory, options.Definition.Catalog.Digest, log);
+        _snapshots = new StateSnapshots(options.Directory, options.Definition, log);
         Recovery = Recover(progress);
         _deadLetters = DeadLetterFile.Open(Path.Combine(options.Directory, "dead-letters.jsonl"));
     }
@@ -94,22 +94,24 @@ public sealed class EmbeddedEngine : IDisposable
 
     /// <summary>Runs the source to its end or limit; everything is durable and the state saved when it returns.</summary>
     /// <exception cref="SourceFailedException">The source broke off.</exception>
-    public RunReport Run(ITransactionSource source, TransactionParser parser, RunOptions run)
+    public RunReport Run(ITransactionSource source, TransactionParser parser, RunOptions run, CancellationToken cancellation = default)
     {
         SourcePosition position = PositionOf(source);
-        _deadLetters.TruncateAfter(_options.SourceName, position.Line);
+        var letters = new DeadLetterSource(_options.SourceName, position.Source);
+        _deadLetters.TruncateAfter(letters, position.Line);
         if (position.Line > 0 && !source.SkipTo(position.Line))
         {
             throw new SourceFailedException(new CodedError(ErrorCode.SourceChanged, $"{source.Identity.Name} ends before line {position.Line}, which the log in {_options.Directory} has taken from it already"));
         }
         run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
-        using var pipeline = new BatchPipeline(_path, _log, _meter, _deadLetters, _options.SourceName, parser, _options.Batches, run, _clock, position, () => _snapshots.Offer(_path));
+        using var pipeline = new BatchPipeline(_path, _log, _meter, _deadLetters, letters, parser, _options.Batches, run, _clock, position, () => _snapshots.Offer(_path));
         _pipeline = pipeline;
-        pipeline.Run(source);
+        pipeline.Run(source, cancellation);
         var elapsed = TimeSpan.FromMicroseconds(_clock.NowMicros - startMicros);
         _log.PublishCheckpoint();
         if (_log.Size > startDecisions) { _snapshots.Save(_path); }
+        cancellation.ThrowIfCancellationRequested();
         return new RunReport(position, pipeline.Position, _log.Size - startDecisions, pipeline.LateCount, elapsed, pipeline.Latencies, pipeline.Strict);
     }
 
@@ -122,10 +124,17 @@ public sealed class EmbeddedEngine : IDisposable
 
     public void Dispose()
     {
-        _snapshots.Dispose();
-        _deadLetters.Dispose();
-        _log.Dispose();
-        _model.Dispose();
+        // Whatever fails to close, the log still publishes its checkpoint and gives its lock back.
+        try
+        {
+            _snapshots.Dispose();
+            _deadLetters.Dispose();
+        }
+        finally
+        {
+            _log.Dispose();
+            _model.Dispose();
+        }
     }
 
     private RecoveryReport Recover(Action<long, long>? progress)
