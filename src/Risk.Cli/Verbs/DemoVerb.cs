@@ -49,6 +49,7 @@ internal static class DemoVerb
 
         using EmbeddedEngine engine = OpenEngine(output, options);
         TransactionParser parser = input.CreateParser(engine.Keys, reproducible);
+        input.TryAgain(again => engine.WarmUp(again, input.CreateParser(engine.Keys, reproducible)));
         RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress, context.Cancellation));
         if (report.Strict is { } rejection)
         {
