@@ -1,8 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using Risk.Cli.CommandLine;
-using Risk.Core;
-using Risk.Core.Explanations;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Inference;
@@ -48,57 +46,4 @@ internal static class ModelFiles
 
     /// <summary>The whole of <c>model.json</c>, for people and scripts that want more than the engine reads.</summary>
     public static JsonDocument ReadManifest(string folder) => JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "model.json")));
-}
-
-/// <summary>A bundle ready to score rows of one stream, outside of the engine.</summary>
-internal sealed class ServingModel : IDisposable
-{
-    private readonly ScorerSelection _selection;
-
-    private ServingModel(ModelBundle bundle, ScorerSelection selection, ChampionModel champion, TreeShap? shap, ModelRefusal? unexplained)
-    {
-        Bundle = bundle;
-        _selection = selection;
-        Champion = champion;
-        Shap = shap;
-        Unexplained = unexplained;
-        Ladder = new ModelLadder(selection.Scorer);
-    }
-
-    public ModelBundle Bundle { get; }
-
-    public ChampionModel Champion { get; }
-
-    public ModelLadder Ladder { get; }
-
-    /// <summary>Null when the model's form cannot be explained.</summary>
-    public TreeShap? Shap { get; }
-
-    /// <summary>Why it cannot be explained; null when it can.</summary>
-    public ModelRefusal? Unexplained { get; }
-
-    /// <summary>Selects the scorer that the engine would, golden run included.</summary>
-    public static bool TryOpen(ModelBundle bundle, StreamDefinition definition, int batchSizeMax, [NotNullWhen(true)] out ServingModel? model, [NotNullWhen(false)] out ModelRefusal? refusal)
-    {
-        model = null;
-        ModelManifest manifest = bundle.Manifest;
-        refusal = manifest.MapInputs([.. definition.Catalog.Features.Select(f => f.Name)], out int[] columns);
-        if (refusal is not null || !ScorerSelection.TrySelect(bundle, batchSizeMax, out ScorerSelection? selection, out refusal))
-        {
-            return false;
-        }
-
-        TreeShap? shap = null;
-        ModelRefusal? unexplained = new(ModelCodes.Unsupported, $"{manifest.Name}@{manifest.Version} is no forest that can be read, and contributions are computed for forests");
-        if (selection.Forest is { } forest)
-        {
-            TreeShap.TryCreate(forest, out shap, out unexplained);
-        }
-
-        var champion = new ChampionModel($"{manifest.Name}@{manifest.Version}", Sha256Digest.From(Convert.FromHexString(manifest.Sha256)), columns, manifest.Calibration);
-        model = new ServingModel(bundle, selection, champion, shap, unexplained);
-        return true;
-    }
-
-    public void Dispose() => _selection.Dispose();
 }

@@ -4,6 +4,15 @@ using Risk.Core.Transactions;
 
 namespace Risk.Streams;
 
+/// <summary>The input a dead letter comes from.</summary>
+/// <param name="Name">For people: file name or topic.</param>
+/// <param name="Identity">What tells inputs of one name apart (size and beginning); standard input is always called <c>-</c>.</param>
+public sealed record DeadLetterSource(string Name, string Identity)
+{
+    /// <summary>Eight hexadecimal digits of the identity's SHA-256.</summary>
+    public string Id { get; } = Sha256Digest.Of(System.Text.Encoding.UTF8.GetBytes(Identity)).ToString()[..8];
+}
+
 /// <summary>
 /// <c>dead-letters.jsonl</c>: one JSON object a line for every record that was not accepted, with source, line, code,
 /// field and a hash by which the record is found again; never a value of it. Append-only but for
@@ -43,13 +52,13 @@ public sealed class DeadLetterFile : IDisposable
     }
 
     /// <summary>Adds one dead letter to the buffer; <see cref="Flush"/> puts it into the file.</summary>
-    /// <param name="source">The source's name, as in <see cref="SourceIdentity.Name"/>.</param>
-    public void Append(in Rejection rejection, string source)
+    public void Append(in Rejection rejection, DeadLetterSource source)
     {
         _json.Reset();
         _json.WriteStartObject();
         _json.WriteNumber("line", rejection.SourceOffset);
-        _json.WriteString("source", source);
+        _json.WriteString("source", source.Name);
+        _json.WriteString("sourceId", source.Id);
         _json.WriteString("code", rejection.Code.Text());
         if (rejection.Field is { } field)
         {
@@ -86,10 +95,10 @@ public sealed class DeadLetterFile : IDisposable
     /// Takes out every letter of <paramref name="source"/> that lies behind <paramref name="line"/>, the last line whose
     /// outcome is durable: going on from there writes them again. Durable when it returns.
     /// </summary>
-    public void TruncateAfter(string source, long line)
+    public void TruncateAfter(DeadLetterSource source, long line)
     {
         Flush(durable: false);
-        Keep((itsSource, itsLine) => itsSource != source || itsLine <= line);
+        Keep((itsSource, itsLine) => itsSource != source.Id || itsLine <= line);
     }
 
     public void Dispose()
@@ -153,7 +162,7 @@ public sealed class DeadLetterFile : IDisposable
         {
             using JsonDocument document = JsonDocument.Parse(json);
             JsonElement root = document.RootElement;
-            source = root.GetProperty("source").GetString() ?? "";
+            source = root.GetProperty("sourceId").GetString() ?? "";
             line = root.GetProperty("line").GetInt64();
             return ErrorCodes.TryParse(root.GetProperty("code").GetString() ?? "", out code);
         }

@@ -22,16 +22,16 @@ public sealed class DeadLetterFileTests : IDisposable
         parser.Parse("\"tx-3"u8, 4, TestFolder.Now, batch, out Rejection quote);
         using (DeadLetterFile file = DeadLetterFile.Open(Path))
         {
-            file.Append(card, "a\"\n.csv");
-            file.Append(number, "a.csv");
-            file.Append(quote, "a.csv");
+            file.Append(card, Source("a\"\n.csv"));
+            file.Append(number, Source("a.csv"));
+            file.Append(quote, Source("a.csv"));
             file.Flush(durable: true);
             Assert.Equal(3, file.Count);
         }
 
         string text = File.ReadAllText(Path);
         JsonElement[] letters = [.. text.TrimEnd('\n').Split('\n').Select(line => JsonDocument.Parse(line).RootElement)];
-        Assert.Equal(["""{"line":3,"source":"a.csv","code":"NUMBER_INVALID","field":"amount","payloadSha256":"X"}"""], [letters[1].GetRawText().Replace(number.PayloadHash.ToString(), "X")]);
+        Assert.Equal([$$"""{"line":3,"source":"a.csv","sourceId":"{{Source("a.csv").Id}}","code":"NUMBER_INVALID","field":"amount","payloadSha256":"X"}"""], [letters[1].GetRawText().Replace(number.PayloadHash.ToString(), "X")]);
         Assert.Equal("PAN_FORBIDDEN", letters[0].GetProperty("code").GetString());
         Assert.Equal("a\"\n.csv", letters[0].GetProperty("source").GetString());
         Assert.True(letters[0].TryGetProperty("payloadHmacSha256", out _));
@@ -46,20 +46,20 @@ public sealed class DeadLetterFileTests : IDisposable
     {
         using (DeadLetterFile file = DeadLetterFile.Open(Path))
         {
-            file.Append(Letter(2), "a");
-            file.Append(Letter(7), "a");
-            file.Append(Letter(3), "b");
-            file.Append(Letter(9, ErrorCode.TooLarge), "a");
-            file.TruncateAfter("a", 5);
+            file.Append(Letter(2), Source("a"));
+            file.Append(Letter(7), Source("a"));
+            file.Append(Letter(3), Source("b"));
+            file.Append(Letter(9, ErrorCode.TooLarge), Source("a"));
+            file.TruncateAfter(Source("a"), 5);
             Assert.Equal(2, file.Count);
             Assert.Equal(["a 2", "b 3"], Lines());
-            file.Append(Letter(7), "a");
+            file.Append(Letter(7), Source("a"));
             file.Flush(durable: false);
             Assert.Equal(["a 2", "b 3", "a 7"], Lines());
-            file.TruncateAfter("a", 6);
+            file.TruncateAfter(Source("a"), 6);
             Assert.Equal(["a 2", "b 3"], Lines());
-            file.TruncateAfter("b", 0);
-            file.TruncateAfter("a", 2);
+            file.TruncateAfter(Source("b"), 0);
+            file.TruncateAfter(Source("a"), 2);
             Assert.Equal(["a 2"], Lines());
         }
 
@@ -71,8 +71,8 @@ public sealed class DeadLetterFileTests : IDisposable
     {
         using (DeadLetterFile file = DeadLetterFile.Open(Path))
         {
-            file.Append(Letter(2), "a");
-            file.Append(Letter(3, ErrorCode.TooLarge), "a");
+            file.Append(Letter(2), Source("a"));
+            file.Append(Letter(3, ErrorCode.TooLarge), Source("a"));
         }
 
         File.AppendAllText(Path, "{\"line\":4,\"sour");
@@ -80,7 +80,7 @@ public sealed class DeadLetterFileTests : IDisposable
         {
             Assert.Equal(2, file.Count);
             Assert.Equal(new Dictionary<ErrorCode, long> { [ErrorCode.TooLarge] = 1, [ErrorCode.ParseError] = 1 }, file.Counts.ToDictionary());
-            file.Append(Letter(4), "a");
+            file.Append(Letter(4), Source("a"));
         }
 
         Assert.Equal(["a 2", "a 3", "a 4"], Lines());
@@ -93,7 +93,7 @@ public sealed class DeadLetterFileTests : IDisposable
         {
             for (int line = 1; line <= 5000; line++)
             {
-                file.Append(Letter(line), "a");
+                file.Append(Letter(line), Source("a"));
             }
         }
 
@@ -109,4 +109,6 @@ public sealed class DeadLetterFileTests : IDisposable
         using var reader = new StreamReader(new FileStream(Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
         return [.. reader.ReadToEnd().TrimEnd('\n').Split('\n').Select(line => JsonDocument.Parse(line).RootElement).Select(letter => $"{letter.GetProperty("source")} {letter.GetProperty("line")}")];
     }
+
+    private static DeadLetterSource Source(string name) => new(name, name);
 }

@@ -9,5 +9,7 @@ internal static class BenchmarkRegistry
         () => new TreeScoreBenchmark(),
         () => new ModelRunBenchmark(),
         () => new ExplainBenchmark(),
+        () => new DecisionEndToEndBenchmark(),
+        () => new DecisionLogBenchmark(),
     ];
 }

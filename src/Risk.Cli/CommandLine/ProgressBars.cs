@@ -37,7 +37,7 @@ internal static class ProgressBars
             double seconds = task.ElapsedTime?.TotalSeconds ?? 0;
             double rate = seconds > 0 ? report.Done / seconds : 0;
             string note = report.Note.Length == 0 ? "" : $"; {report.Note}";
-            return new Text(string.Create(CultureInfo.InvariantCulture, $"{report.Done:N0} {report.Unit}, {rate:N0}/s{note}"));
+            return new Text(string.Create(CultureInfo.InvariantCulture, $"{report.Done:N0} {report.Unit}, {ProgressLines.Rate(rate)}{note}"));
         }
     }
 }

@@ -50,10 +50,15 @@ internal static class ProgressLines
         long done = report.Done;
         double rate = elapsed.TotalSeconds > 0 ? done / elapsed.TotalSeconds : 0;
         string line = report.Total is { } total and > 0
-            ? string.Create(CultureInfo.InvariantCulture, $"{report.What}: {done:N0} of {total:N0} {report.Unit} ({100 * done / total} %), {rate:N0}/s{Left(total - done, rate)}")
-            : string.Create(CultureInfo.InvariantCulture, $"{report.What}: {done:N0} {report.Unit}, {rate:N0}/s");
+            ? string.Create(CultureInfo.InvariantCulture, $"{report.What}: {done:N0} of {total:N0} {report.Unit} ({100 * done / total} %), {Rate(rate)}{Left(total - done, rate)}")
+            : string.Create(CultureInfo.InvariantCulture, $"{report.What}: {done:N0} {report.Unit}, {Rate(rate)}");
         return report.Note.Length == 0 ? line : $"{line}; {report.Note}";
     }
+
+    /// <summary><c>101,234/s</c>; what is slower than one a second, by the minute.</summary>
+    internal static string Rate(double perSecond) => perSecond is >= 1 or 0
+        ? string.Create(CultureInfo.InvariantCulture, $"{perSecond:N0}/s")
+        : string.Create(CultureInfo.InvariantCulture, $"{60 * perSecond:0.#}/min");
 
     private static string Left(long count, double rate) =>
         count > 0 && rate > 0 ? string.Create(CultureInfo.InvariantCulture, $", {TimeSpan.FromSeconds(Math.Min(count / rate, 1e6)).TotalSeconds:N0} s left") : "";

@@ -1,12 +1,14 @@
+using System.Buffers;
 using System.CommandLine;
 using Risk.Cli.Verbs;
-using Risk.Core.Log;
 
 namespace Risk.Cli.CommandLine;
 
 /// <summary>The command line as a function of its arguments and two writers, so that tests run it in their own process.</summary>
 internal static class RiskCommandLine
 {
+    private static readonly SearchValues<char> CodeLetters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
     public static RootCommand CreateRoot() =>
         new("Risk: scores financial transactions in real time, explains every decision, and keeps a log that nobody can quietly change.")
         {
@@ -73,12 +75,18 @@ internal static class RiskCommandLine
         return command.Parents.OfType<Command>().SelectMany(Path).Append(command.Name);
     }
 
+    /// <summary>The adapters' own errors begin with their code already; those of the system have none.</summary>
+    private static (string Code, string Sentence) Split(string message)
+    {
+        int end = message.IndexOf(": ", StringComparison.Ordinal);
+        return end > 0 && !message.AsSpan(0, end).ContainsAnyExcept(CodeLetters) ? (message[..end], message[(end + 2)..]) : ("IO_FAILED", message);
+    }
+
     private static (ExitCode, IReadOnlyList<(string Code, string Sentence)>) Explain(Exception e) => e switch
     {
         CommandFailure failure => (failure.Exit, failure.Lines),
         OperationCanceledException => (ExitCode.WorldFailed, [("INTERRUPTED", "stopped before the end; what was committed stays, and the same command goes on from there.")]),
-        DecisionLogException log => (ExitCode.WorldFailed, [(log.Code, log.Message.StartsWith($"{log.Code}: ", StringComparison.Ordinal) ? log.Message[(log.Code.Length + 2)..] : log.Message)]),
-        IOException or UnauthorizedAccessException => (ExitCode.WorldFailed, [("IO_FAILED", e.Message)]),
+        IOException or UnauthorizedAccessException => (ExitCode.WorldFailed, [Split(e.Message)]),
         _ => (ExitCode.WorldFailed, [("BUG", $"this should not have happened; please report it with these lines. {e}")]),
     };
 }

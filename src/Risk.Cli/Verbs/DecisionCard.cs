@@ -81,6 +81,7 @@ internal static class DecisionCard
     private static Table Reasons(Output output, in DecisionRecord record, DecisionParts parts)
     {
         Table table = output.CreateTable("", "reason", "code", "from", "log-odds");
+        table.Columns[2].NoWrap();
         int max = parts.Policy?.ReasonCountMax ?? ReasonCountDefault, shown = 0, more = 0;
         foreach (RecordedReason reason in record.Reasons)
         {

@@ -7,6 +7,7 @@ using Risk.Core.Models;
 using Risk.Core.Replay;
 using Risk.Core.Transactions;
 using Risk.Inference;
+using Risk.Service.Engine;
 
 namespace Risk.Cli.Verbs;
 

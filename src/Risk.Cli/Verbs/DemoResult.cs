@@ -20,7 +20,7 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
     public long Transactions => report.After.Transactions;
     public long DeadLetters => report.After.DeadLetters;
     public long Duplicates => report.After.Duplicates;
-    public long Decisions => Transactions - DeadLetters - Duplicates;
+    public long Decisions => report.After.Decisions;
     public CostPerThousand Cost { get; } = engine.Meter.PerThousand();
     public string RootHash { get; } = Convert.ToHexStringLower(engine.RootHash());
     public long MemoryPeakBytes { get; } = Process.GetCurrentProcess().PeakWorkingSet64;
@@ -57,9 +57,9 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
         json.WriteString("rootHash", RootHash);
         json.WriteEndObject();
         json.WriteStartObject("engine");
-        json.WriteString("model", engine.Champion.Reference);
-        json.WriteString("executionProvider", engine.ExecutionProvider);
-        json.WriteString("scorer", engine.ScorerReason);
+        json.WriteString("model", engine.Model.Champion.Reference);
+        json.WriteString("executionProvider", engine.Model.ExecutionProvider);
+        json.WriteString("scorer", engine.Model.Reason);
         json.WriteNumber("stateBytes", engine.StateBytes);
         json.WriteNumber("memoryPeakBytes", MemoryPeakBytes);
         json.WriteNumber("entities", engine.Features.EntityCount);

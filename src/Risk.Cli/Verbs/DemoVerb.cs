@@ -49,10 +49,15 @@ internal static class DemoVerb
 
         using EmbeddedEngine engine = OpenEngine(output, options);
         TransactionParser parser = input.CreateParser(engine.Keys, reproducible);
-        RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress));
+        input.TryAgain(again => engine.WarmUp(again, input.CreateParser(engine.Keys, reproducible)));
+        RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress, context.Cancellation));
         if (report.Strict is { } rejection)
         {
             throw CommandFailure.BadInput(rejection.Code.Text(), $"line {rejection.SourceOffset} of {options.SourceName}{(rejection.Field is null ? "" : $", field {rejection.Field}")}: the run stopped here because of --strict; what came before is in {directory}");
+        }
+        if (report.LateCount > report.Decisions / 100)
+        {
+            output.Note($"LATE: {report.LateCount} of {report.Decisions} events came later than the stream's grace and changed no window; is one event dated far ahead, or should schema.json allow more grace?");
         }
         RunOutcome outcome = output.Run("Measuring quality", "decisions", engine.LogSize, progress => engine.Measure(input.Labels, (done, _) => progress.Done = done));
         var result = new DemoResult(options, engine, input, report, outcome);
@@ -60,13 +65,8 @@ internal static class DemoVerb
         return ExitCode.Done;
     }
 
-    private static ModelBundle LoadModel(StreamDefinition definition)
-    {
-        string reference = definition.Schema.Model ?? throw CommandFailure.BadInput("MODEL_UNTRUSTED", $"stream {definition.Schema.Name} names no model; add \"model\": \"name@version\" to its schema.json");
-        string[] parts = reference.Split('@');
-        string directory = Path.Combine(RiskHome.Find(), "models", parts[0], parts.Length > 1 ? parts[1] : "");
-        return ModelBundle.TryLoad(directory, out ModelBundle? bundle, out ModelRefusal? refusal) ? bundle : throw CommandFailure.BadInput(refusal.Code, refusal.Reason);
-    }
+    private static ModelBundle LoadModel(StreamDefinition definition) => ModelFiles.Load(definition.Schema.Model
+        ?? throw CommandFailure.BadInput("MODEL_NOT_FOUND", $"Stream {definition.Schema.Name} names no model; add \"model\": \"name@version\" to its schema.json."));
 
     private static EmbeddedEngine OpenEngine(Output output, EngineOptions options)
     {
@@ -81,7 +81,7 @@ internal static class DemoVerb
         return engine;
     }
 
-    private static RunReport Score(EmbeddedEngine engine, FileTransactionSource source, TransactionParser parser, RunOptions run, ProgressReport progress)
+    private static RunReport Score(EmbeddedEngine engine, FileTransactionSource source, TransactionParser parser, RunOptions run, ProgressReport progress, CancellationToken cancellation)
     {
         using var timer = new Timer(_ =>
         {
@@ -90,6 +90,6 @@ internal static class DemoVerb
             if (run.RecordsMax != long.MaxValue) { progress.Total = Math.Max(records, run.RecordsMax); }
             else if (source.Identity.Size > 0 && read > 0) { progress.Total = Math.Max(records, (long)(records * (double)source.Identity.Size / read)); }
         }, null, 100, 100);
-        return engine.Run(source, parser, run);
+        return engine.Run(source, parser, run, cancellation);
     }
 }

@@ -14,7 +14,7 @@ internal static class DemoView
     public static void Show(Output output, DemoResult result)
     {
         Table table = output.CreateTable("", "").HideHeaders();
-        table.AddRow("[bold]Stream[/]", Markup.Escape($"{result.Options.Definition.Schema.Name}, model {result.Engine.Champion.Reference} on {result.Engine.ExecutionProvider}"));
+        table.AddRow("[bold]Stream[/]", Markup.Escape($"{result.Options.Definition.Schema.Name}, model {result.Engine.Model.Champion.Reference} on {result.Engine.Model.ExecutionProvider}"));
         table.AddRow("[bold]Decided[/]", Decided(result));
         table.AddRow("[bold]Speed[/]", Speed(result));
         table.AddRow("[bold]Latency[/]", Latency(result.Report.Latencies.Total));
@@ -74,13 +74,15 @@ internal static class DemoView
     private static void ShowNext(Output output, DemoResult result)
     {
         string where = result.Options.Directory == Path.GetFullPath(CommonOptions.OutDefault) ? "" : $" --out {Shown(result)}";
-        output.WriteLine("Look at next:");
+        var next = new List<(string Command, string Shows)>();
         if (result.Outcome.Example is { } id)
         {
-            output.WriteLine($"  ./risk show {id}{where}      one decision, its reasons and its record");
-            output.WriteLine($"  ./risk explain {id}{where}   how each feature pushed its score");
+            next.Add(($"./risk show {id}{where}", "one decision: record, reasons, what it was based on"));
+            next.Add(($"./risk explain {id}{where}", "how each feature pushed its score"));
         }
-        output.WriteLine($"  ./risk verify {Shown(result)}      check every record, hash and signature of the log");
+        next.Add(($"./risk verify {Shown(result)}", "check every record, hash and signature of the log"));
+        output.WriteLine("Look at next:");
+        foreach ((string command, string shows) in next) { output.WriteLine($"  {command.PadRight(next.Max(n => n.Command.Length))}   {shows}"); }
     }
 
     private static string Shown(DemoResult result) => Path.GetRelativePath(Directory.GetCurrentDirectory(), result.Options.Directory) is var near && !near.StartsWith("..", StringComparison.Ordinal) ? near : result.Options.Directory;

@@ -2,6 +2,7 @@ using Risk.Core.Decisions;
 using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Replay;
+using Risk.Service.Engine;
 
 namespace Risk.Cli.Verbs;
 

@@ -34,6 +34,7 @@ internal static class ExplanationView
     private static Table Chart(Output output, Explanation explanation)
     {
         Table table = output.CreateTable("pushes", "log-odds", "feature", "value", "in words");
+        table.Columns[2].NoWrap();
         double largest = Math.Max(1e-300, explanation.Contributions.Max(c => Math.Abs(c.Amount)));
         foreach (Contribution each in explanation.Contributions.Take(ContributionsShownMax))
         {

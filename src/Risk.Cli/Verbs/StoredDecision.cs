@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Data.Sqlite;
 using Risk.Cli.CommandLine;
 using Risk.Core.Log;
+using Risk.Storage.Index;
 using Risk.Storage.Log;
 
 namespace Risk.Cli.Verbs;
@@ -31,24 +33,50 @@ internal sealed record StoredDecision(string Directory, long Sequence, byte[] En
     /// <exception cref="CommandFailure">LOG_NOT_FOUND, DECISION_NOT_FOUND.</exception>
     public static StoredDecision Find(VerbContext context, string directory, string id)
     {
-        using DecisionLogReader reader = DecisionLogReader.Open(RunDirectory.RequireLog(directory));
-        bool isSequence = id.StartsWith('#');
-        bool found = isSequence
-            ? long.TryParse(id.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out long sequence) && sequence < reader.End && reader.Seek(sequence)
-            : Scan(context, reader, Encoding.UTF8.GetBytes(id));
-        return found
-            ? new StoredDecision(directory, reader.Sequence, reader.Record.ToArray(), reader.Payload.ToArray())
+        RunDirectory.RequireLog(directory);
+        long? sequence = !id.StartsWith('#') ? Locate(context, directory, id)
+            : long.TryParse(id.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out long given) ? given
+            : null;
+        using DecisionLogReader reader = DecisionLogReader.Open(directory);
+        return sequence is { } place && place < reader.End && reader.Seek(place)
+            ? new StoredDecision(directory, place, reader.Record.ToArray(), reader.Payload.ToArray())
             : throw CommandFailure.BadInput("DECISION_NOT_FOUND", $"There is no decision '{id}' among the {reader.End} records in {directory}.");
     }
 
-    private static bool Scan(VerbContext context, DecisionLogReader reader, byte[] eventId) =>
-        context.Output.Run("Looking", "records", reader.End, report =>
+    /// <summary>By the index, which first takes in what is new in the log; where none can be kept, by reading the log through.</summary>
+    private static long? Locate(VerbContext context, string directory, string id)
+    {
+        LogFolder folder = LogFolder.Find(directory);
+        if (!File.Exists(folder.VerifierKey) || !VerifierKey.TryParse(File.ReadAllText(folder.VerifierKey), out VerifierKey? key))
+        {
+            return Scan(context, directory, id);
+        }
+
+        try
+        {
+            using DecisionIndex index = DecisionIndex.Open(folder.Root, key);
+            using DecisionLogReader news = DecisionLogReader.Open(directory, index.NextSequence);
+            context.Output.Run("Indexing", "records", news.End, report => index.CatchUp(news, new Forward(report), context.Cancellation));
+            context.Cancellation.ThrowIfCancellationRequested();
+            return index.Find(id) is [var first, ..] ? first.Sequence : null;
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or SqliteException || (e is IOException && e is not DecisionLogException))
+        {
+            return Scan(context, directory, id);
+        }
+    }
+
+    private static long? Scan(VerbContext context, string directory, string id)
+    {
+        byte[] eventId = Encoding.UTF8.GetBytes(id);
+        using DecisionLogReader reader = DecisionLogReader.Open(directory);
+        return context.Output.Run<long?>("Looking", "records", reader.End, report =>
         {
             while (reader.Read())
             {
                 if (DecisionRecordCodec.Read(reader.Record, out DecisionRecord record) == RecordFault.None && record.Kind == RecordKind.Decision && record.EventId.SequenceEqual(eventId))
                 {
-                    return true;
+                    return reader.Sequence;
                 }
 
                 if (reader.Sequence % ProgressEvery == 0)
@@ -58,8 +86,14 @@ internal sealed record StoredDecision(string Directory, long Sequence, byte[] En
                 }
             }
 
-            return false;
+            return null;
         });
+    }
+
+    private sealed class Forward(ProgressReport report) : IProgress<long>
+    {
+        public void Report(long value) => report.Done = value;
+    }
 
     /// <summary>The members of the record's JSON form; the reasons get their texts.</summary>
     public void WriteRecord(Utf8JsonWriter json, Func<string, string, string> reasonText)

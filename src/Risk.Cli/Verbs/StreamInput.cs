@@ -9,8 +9,13 @@ namespace Risk.Cli.Verbs;
 /// <summary>A stream's data as the verbs take it: <c>--input</c> and <c>--labels</c>, the recorded stream by default.</summary>
 internal sealed class StreamInput : IDisposable
 {
-    private StreamInput(FileTransactionSource source, LabelFile? labels)
+    private readonly string _path;
+    private readonly StreamSchema _schema;
+
+    private StreamInput(string path, StreamSchema schema, FileTransactionSource source, LabelFile? labels)
     {
+        _path = path;
+        _schema = schema;
         Source = source;
         Labels = labels;
     }
@@ -35,11 +40,18 @@ internal sealed class StreamInput : IDisposable
                 ?? throw Failure(labelError);
         }
         FileTransactionSource source = FileTransactionSource.Open(path, schema, out CodedError error) ?? throw Failure(error);
-        return new StreamInput(source, labelFile);
+        return new StreamInput(path, schema, source, labelFile);
     }
 
     public TransactionParser CreateParser(TransactionKeys keys, bool ingestIsEventTime) =>
         Source.CreateParser(keys, ingestIsEventTime, out CodedError error) ?? throw Failure(error);
+
+    /// <summary>Runs something over the input from its beginning; nothing where it can be read only once.</summary>
+    public void TryAgain(Action<FileTransactionSource> work)
+    {
+        if (_path == "-" || FileTransactionSource.Open(_path, _schema, out _) is not { } again) { return; }
+        using (again) { work(again); }
+    }
 
     public void Dispose() => Source.Dispose();
 

@@ -13,6 +13,7 @@ public sealed class DecisionGroup
 {
     private Column _records = new(initialBytes: 64 * 1024);
     private Column _payloads = new(initialBytes: 64 * 1024);
+    private readonly Sha256Lanes _lanes = new();
     private byte[] _position = [];
     private int _positionLength;
 
@@ -48,6 +49,21 @@ public sealed class DecisionGroup
 
     /// <summary>Takes the reserved buffer's first <paramref name="length"/> bytes as the next payload; 0 means none.</summary>
     public void CommitPayload(int length) => _payloads.Commit(length);
+
+    /// <summary>
+    /// Computes the commitments of all payloads so far at once, a third of the cost of one after the other:
+    /// write a micro-batch's payloads first, then its records.
+    /// </summary>
+    /// <param name="commitments">32 bytes a payload.</param>
+    public void CommitToPayloads(Span<byte> commitments)
+    {
+        for (int i = 0; i < PayloadCount; i++)
+        {
+            _lanes.Add(-1, Payload(i), commitments, i * LogFormat.HashBytes);
+        }
+
+        _lanes.Flush(commitments);
+    }
 
     public void SetPosition(ReadOnlySpan<byte> position)
     {

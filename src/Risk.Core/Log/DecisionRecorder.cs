@@ -101,7 +101,7 @@ internal sealed class DecisionRecorder
                 CostMethod = batch.CostMethod,
                 Actor = _actor,
                 Tenant = _tenant,
-                SolelyAutomated = !referred,
+                SolelyAutomated = result.Outcome is Outcome.Approve or Outcome.Decline, // a review ends with a person
                 Flags = batch.Late[k] ? RecordFlags.Late : RecordFlags.None,
             };
             Span<byte> entry = batch.Group.ReserveRecord(DecisionRecordCodec.BytesMax(record));

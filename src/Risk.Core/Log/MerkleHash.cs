@@ -33,18 +33,23 @@ public static class MerkleHash
         SHA256.HashData(input, hash);
     }
 
+    /// <summary>Adds a leaf to be hashed with up to seven others, see <see cref="Sha256Lanes.Add"/>.</summary>
+    public static void AddLeaf(Sha256Lanes lanes, ReadOnlySpan<byte> entry, Span<byte> hashes, int offset) => lanes.Add(0x00, entry, hashes, offset);
+
     /// <summary>
     /// The hash of a perfect subtree: reduces a power of two of hashes in place, the result is the first 32 bytes.
     /// </summary>
-    public static void Reduce(Span<byte> hashes)
+    public static void Reduce(Sha256Lanes lanes, Span<byte> hashes)
     {
         for (int count = hashes.Length / LogFormat.HashBytes; count > 1; count /= 2)
         {
+            // In place: a pair is copied before its hash is written, and hashes go where pairs were read already.
             for (int i = 0; i < count / 2; i++)
             {
-                ReadOnlySpan<byte> pair = hashes.Slice(2 * i * LogFormat.HashBytes, 2 * LogFormat.HashBytes);
-                Node(pair[..LogFormat.HashBytes], pair[LogFormat.HashBytes..], hashes[(i * LogFormat.HashBytes)..]);
+                lanes.Add(0x01, hashes.Slice(2 * i * LogFormat.HashBytes, 2 * LogFormat.HashBytes), hashes, i * LogFormat.HashBytes);
             }
+
+            lanes.Flush(hashes);
         }
     }
 }

@@ -19,6 +19,7 @@ public interface IHashTileSink
 public sealed class MerkleTiles
 {
     private readonly List<Level> _levels = [];
+    private readonly Sha256Lanes _lanes = new();
     private readonly byte[] _scratch = new byte[LogFormat.TileBytes];
 
     /// <summary>Entries in the full level-0 tiles taken so far.</summary>
@@ -34,7 +35,7 @@ public sealed class MerkleTiles
         Size += LogFormat.TileWidth;
         sink?.TakeHashTile(0, index, leaves);
         leaves.CopyTo(_scratch);
-        MerkleHash.Reduce(_scratch);
+        MerkleHash.Reduce(_lanes, _scratch);
         for (int level = 1; ; level++)
         {
             Level tile = LevelAt(level);
@@ -46,7 +47,7 @@ public sealed class MerkleTiles
 
             sink?.TakeHashTile(level, Size / WidthOf(level + 1) - 1, tile.Hashes);
             tile.Hashes.CopyTo(_scratch.AsSpan());
-            MerkleHash.Reduce(_scratch);
+            MerkleHash.Reduce(_lanes, _scratch);
             tile.Width = 0;
         }
     }
@@ -88,7 +89,7 @@ public sealed class MerkleTiles
             for (int i = 0; i < tile.Width; i++)
             {
                 read(level - 1, count - tile.Width + i, below);
-                MerkleHash.Reduce(below);
+                MerkleHash.Reduce(_lanes, below);
                 below.AsSpan(0, LogFormat.HashBytes).CopyTo(tile.Hashes.AsSpan(i * LogFormat.HashBytes));
             }
         }
@@ -107,7 +108,7 @@ public sealed class MerkleTiles
             width -= subtree;
             Span<byte> work = _scratch.AsSpan(0, subtree * LogFormat.HashBytes);
             hashes.Slice(width * LogFormat.HashBytes, work.Length).CopyTo(work);
-            MerkleHash.Reduce(work);
+            MerkleHash.Reduce(_lanes, work);
             if (any)
             {
                 MerkleHash.Node(work[..LogFormat.HashBytes], root, root);

@@ -157,7 +157,7 @@ public sealed class Rederivation
         if (!Same(policy.Review.Value, record.ReviewThreshold)) { return Differs("thresholds.review", Text(record.ReviewThreshold), Text(policy.Review.Value), out result); }
         if (!Same(policy.Decline.Value, record.DeclineThreshold)) { return Differs("thresholds.decline", Text(record.DeclineThreshold), Text(policy.Decline.Value), out result); }
         if ((int)decided.Outcome != record.Outcome) { return Differs("outcome", ((Outcome)record.Outcome).Name(), decided.Outcome.Name(), out result); }
-        bool isAutomated = decided.Outcome != Outcome.Refer;
+        bool isAutomated = decided.Outcome is Outcome.Approve or Outcome.Decline;
         return isAutomated == record.SolelyAutomated || Differs("solelyAutomated", record.SolelyAutomated.ToString(), isAutomated.ToString(), out result);
     }
 

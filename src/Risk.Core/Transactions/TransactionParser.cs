@@ -65,6 +65,10 @@ public abstract class TransactionParser
         return Row.Code;
     }
 
+    /// <summary>The rejection of a row that was accepted before; its hash is of the canonical bytes, the record itself is gone.</summary>
+    public static Rejection Reject(TransactionBatch batch, int row, ErrorCode code) =>
+        new(batch.SourceOffsets[row], code, null, Sha256Digest.Of(batch.Canonical(row)), false);
+
     /// <summary>The rejection of a record that its source already found fault with.</summary>
     /// <param name="record">The bytes that are there; of an over-long record its beginning.</param>
     public Rejection Reject(ReadOnlySpan<byte> record, long sourceOffset, ErrorCode code, string? field = null)

@@ -37,7 +37,7 @@ internal sealed class BatchPipeline : IDisposable
     private readonly IDecisionLog _log;
     private readonly CostMeter _meter;
     private readonly DeadLetterFile _deadLetters;
-    private readonly string _sourceName;
+    private readonly DeadLetterSource _source;
     private readonly TransactionParser _parser;
     private readonly BatchPolicy _policy;
     private readonly RunOptions _options;
@@ -55,13 +55,13 @@ internal sealed class BatchPipeline : IDisposable
 
     /// <param name="position">Where the source goes on; its totals continue.</param>
     /// <param name="decided">Called on the deciding thread after each batch (snapshots).</param>
-    public BatchPipeline(ScoringPath path, IDecisionLog log, CostMeter meter, DeadLetterFile deadLetters, string sourceName, TransactionParser parser, BatchPolicy policy, RunOptions options, EngineClock clock, SourcePosition position, Action? decided)
+    public BatchPipeline(ScoringPath path, IDecisionLog log, CostMeter meter, DeadLetterFile deadLetters, DeadLetterSource source, TransactionParser parser, BatchPolicy policy, RunOptions options, EngineClock clock, SourcePosition position, Action? decided)
     {
         _path = path;
         _log = log;
         _meter = meter;
         _deadLetters = deadLetters;
-        _sourceName = sourceName;
+        _source = source;
         _parser = parser;
         _policy = policy;
         _options = options;
@@ -77,7 +77,7 @@ internal sealed class BatchPipeline : IDisposable
         }
     }
 
-    /// <summary>How far the run is; the last committed batch's position.</summary>
+    /// <summary>How far the run is: the position behind the last batch whose records were written; committed when <see cref="Run"/> has returned.</summary>
     public SourcePosition Position { get; private set; }
     public StageLatencies Latencies { get; } = new();
     public long Decisions { get; private set; }
@@ -86,7 +86,8 @@ internal sealed class BatchPipeline : IDisposable
     public Rejection? Strict { get; private set; }
 
     /// <summary>Reads the source to its end (or to the limit) and returns when everything is committed. Rethrows the first failure of any thread.</summary>
-    public void Run(ITransactionSource source)
+    /// <param name="cancellation">Stops reading; what was read is still decided and committed.</param>
+    public void Run(ITransactionSource source, CancellationToken cancellation)
     {
         _cpuBefore = Environment.CpuUsage.TotalTime;
         _wallBefore = _clock.NowMicros;
@@ -98,7 +99,7 @@ internal sealed class BatchPipeline : IDisposable
         ];
         try
         {
-            Read(source);
+            Read(source, cancellation);
         }
         catch (Exception e) when (_failure is not null && e is OperationCanceledException or InvalidOperationException)
         {
@@ -123,20 +124,21 @@ internal sealed class BatchPipeline : IDisposable
 
     // ---- 1, 2, 5: read, parse, cut into batches ----
 
-    private void Read(ITransactionSource source)
+    private void Read(ITransactionSource source, CancellationToken cancellation)
     {
         ScoringBatch batch = _free.Take(_stop.Token);
         var context = (Context)batch.HostState!;
         long start = _clock.NowMicros, line = Position.Line, records = 0;
         double microsEach = _options.RatePerSecond > 0 ? 1e6 / _options.RatePerSecond : 0;
         long firstDue = 0;
-        while (records < _options.RecordsMax)
+        while (records < _options.RecordsMax && !cancellation.IsCancellationRequested && Strict is null)
         {
             long due = start + (long)(records * microsEach);
             if (microsEach > 0)
             {
                 while (_clock.NowMicros < due)
                 {
+                    _stop.Token.ThrowIfCancellationRequested();
                     BatchStep step = _policy.Next(new BatchQueue((int)context.Records, false, firstDue, long.MaxValue), _clock.NowMicros);
                     if (step.Close && !_options.IsReproducible) { (batch, context) = Send(batch, context, line); }
                     else { _clock.SleepUntil(_options.IsReproducible ? due : Math.Min(due, step.WakeAtMicros)); }
@@ -158,12 +160,12 @@ internal sealed class BatchPipeline : IDisposable
             if (rejection.Code != ErrorCode.None)
             {
                 context.Rejections.Add(rejection);
-                if (_options.IsStrict) { Strict = rejection; break; }
+                if (_options.IsStrict) { Strict ??= rejection; }
             }
             if (context.Records >= _policy.SizeMax || batch.Transactions.IsFull) { (batch, context) = Send(batch, context, line); }
         }
-        if (source.Failure is { } failure) { throw new SourceFailedException(failure); }
         if (context.Records > 0) { Send(batch, context, line); }
+        if (source.Failure is { } failure) { throw new SourceFailedException(failure); }
     }
 
     private (ScoringBatch, Context) Send(ScoringBatch batch, Context context, long line)
@@ -179,7 +181,6 @@ internal sealed class BatchPipeline : IDisposable
 
     private void Decide(ScoringBatch batch, Context context)
     {
-        context.Times.DecideStart = _clock.NowMicros;
         _path.Decide(batch);
         _decided?.Invoke();
         context.Times.DecideEnd = _clock.NowMicros;
@@ -189,21 +190,22 @@ internal sealed class BatchPipeline : IDisposable
 
     private void Record(ScoringBatch batch, Context context)
     {
-        context.Times.RecordStart = _clock.NowMicros;
         batch.DecisionMicros = _options.IsReproducible ? ScoringBatch.DatedByEvents : context.Times.DecideEnd;
         batch.Cost = Charge(batch.Count);
         batch.CostMethod = _costMethod;
         _path.Record(batch);
-        foreach (Rejection rejection in context.Rejections) { _deadLetters.Append(rejection, _sourceName); }
         foreach ((int row, long _) in batch.Conflicts)
         {
-            _deadLetters.Append(_parser.Reject(batch.Transactions.Canonical(row), batch.Transactions.SourceOffsets[row], ErrorCode.IdConflict), _sourceName);
+            Rejection conflict = TransactionParser.Reject(batch.Transactions, row, ErrorCode.IdConflict);
+            context.Rejections.Add(conflict);
+            if (_options.IsStrict) { Strict ??= conflict; }
         }
         Position = Position with
         {
             Line = context.LastLine,
             Transactions = Position.Transactions + context.Records,
-            DeadLetters = Position.DeadLetters + context.Rejections.Count + batch.Conflicts.Count,
+            Decisions = Position.Decisions + batch.Count,
+            DeadLetters = Position.DeadLetters + context.Rejections.Count,
             Duplicates = Position.Duplicates + batch.Duplicates,
         };
         batch.Group.SetPosition(Position.Encode());
@@ -230,16 +232,31 @@ internal sealed class BatchPipeline : IDisposable
             group.Clear();
             for (ScoringBatch? batch = first; batch is not null; batch = _toCommit.TryTake(out ScoringBatch? next) ? next : null)
             {
-                _log.Append(batch.Group);
                 group.Add(batch);
                 if (group.Count == BatchesInFlight / 2) { break; }
             }
-            // Dead letters first: a record that the position has passed is never without its decision or its letter.
-            _deadLetters.Flush(durable: true);
+            // Dead letters first, before any of the group's positions can become durable: a record that the position has
+            // passed is never without its decision or its letter. Only this thread touches their file.
+            WriteDeadLetters(group);
+            foreach (ScoringBatch batch in group) { _log.Append(batch.Group); }
             _log.Commit();
             long now = _clock.NowMicros;
             foreach (ScoringBatch batch in group) { Answer(batch, now); }
         }
+    }
+
+    private void WriteDeadLetters(List<ScoringBatch> group)
+    {
+        bool any = false;
+        foreach (ScoringBatch batch in group)
+        {
+            foreach (Rejection rejection in ((Context)batch.HostState!).Rejections)
+            {
+                _deadLetters.Append(rejection, _source);
+                any = true;
+            }
+        }
+        if (any) { _deadLetters.Flush(durable: true); }
     }
 
     private void Answer(ScoringBatch batch, long committed)

@@ -1,6 +1,5 @@
 using Risk.Core;
 using Risk.Core.Costs;
-using Risk.Core.Explanations;
 using Risk.Core.Features;
 using Risk.Core.Log;
 using Risk.Core.Models;
@@ -32,10 +31,12 @@ public readonly record struct RecoveryReport(long Snapshot, long Reapplied, int 
 /// </summary>
 public sealed class EmbeddedEngine : IDisposable
 {
+    // Small batches, so that every method is called often enough to be compiled well. About a third of a second.
+    private const int WarmUpRecords = 20_000, WarmUpBatch = 64;
+
     private readonly EngineOptions _options;
     private readonly EngineClock _clock = new();
-    private readonly ScorerSelection _selection;
-    private readonly OnnxSession? _standIn;
+    private readonly ServingModel _model;
     private readonly FileDecisionLog _log;
     private readonly DeadLetterFile _deadLetters;
     private readonly StateSnapshots _snapshots;
@@ -43,32 +44,23 @@ public sealed class EmbeddedEngine : IDisposable
     private readonly CostMeter _meter;
     private BatchPipeline? _pipeline;
 
-    private EmbeddedEngine(EngineOptions options, ChampionModel champion, ScorerSelection selection, OnnxSession? standIn, FileDecisionLog log, Action<long, long>? progress)
+    private EmbeddedEngine(EngineOptions options, ServingModel model, FileDecisionLog log, Action<long, long>? progress)
     {
         _options = options;
-        _selection = selection;
-        _standIn = standIn;
+        _model = model;
         _log = log;
-        Champion = champion;
         Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
-        Ladder = standIn is null ? new ModelLadder(selection.Scorer) : new ModelLadder(selection.Scorer, standIn);
-        TreeShap? shap = null;
-        if (selection.Forest is { } forest) { TreeShap.TryCreate(forest, out shap, out _); }
         ILabelSource? labels = options.Labels is null ? null : new FileLabels(options.Labels);
-        _path = new ScoringPath(options.Definition, champion, Ladder, shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
+        _path = new ScoringPath(options.Definition, model.Champion, model.Ladder, model.Shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
         _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine, log.Size) : CostMeter.Measured(options.Prices, options.Machine);
-        _snapshots = new StateSnapshots(options.Directory, options.Definition.Catalog.Digest, log);
+        _snapshots = new StateSnapshots(options.Directory, options.Definition, log);
         Recovery = Recover(progress);
         _deadLetters = DeadLetterFile.Open(Path.Combine(options.Directory, "dead-letters.jsonl"));
     }
 
-    public ChampionModel Champion { get; }
-    public ModelLadder Ladder { get; }
+    public ServingModel Model => _model;
     public TransactionKeys Keys { get; }
     public RecoveryReport Recovery { get; }
-    /// <summary>Which scorer serves, and why.</summary>
-    public string ScorerReason => _selection.Reason;
-    public string ExecutionProvider => _selection.Scorer.ExecutionProvider;
     public CostMeter Meter => _meter;
     public long LogSize => _log.Size;
     public byte[] RootHash() => _log.RootHash();
@@ -84,28 +76,37 @@ public sealed class EmbeddedEngine : IDisposable
     /// <exception cref="Risk.Core.Log.DecisionLogException">The log cannot be opened.</exception>
     public static EmbeddedEngine? Open(EngineOptions options, out ModelRefusal? refusal, Action<long, long>? progress = null)
     {
-        ModelManifest manifest = options.Bundle.Manifest;
-        refusal = manifest.MapInputs([.. options.Definition.Catalog.Features.Select(f => f.Name)], out int[] columns);
-        if (refusal is not null) { return null; }
-        if (!ScorerSelection.TrySelect(options.Bundle, options.Batches.SizeMax, out ScorerSelection? selection, out refusal)) { return null; }
-        OnnxSession? standIn = null;
-        if (selection.Scorer is not OnnxSession && OnnxSession.TryOpen(options.Bundle.Onnx, columns.Length, manifest.Output, options.Batches.SizeMax, out standIn, out _)
-            && !options.Bundle.Golden.Check(standIn).Conforms)
-        {
-            standIn.Dispose();
-            standIn = null;
-        }
-        var champion = new ChampionModel($"{manifest.Name}@{manifest.Version}", Sha256Digest.From(Convert.FromHexString(manifest.Sha256)), columns, manifest.Calibration);
-        Directory.CreateDirectory(options.Directory);
-        FileDecisionLog log = FileDecisionLog.Open(options.Directory, new DecisionLogOptions { Origin = $"risk/{options.Definition.Schema.Name}", KeySeed = options.Keys.LogSeed });
+        if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Batches.SizeMax, out ServingModel? model, out refusal)) { return null; }
+        FileDecisionLog? log = null;
         try
         {
-            return new EmbeddedEngine(options, champion, selection, standIn, log, progress);
+            Directory.CreateDirectory(options.Directory);
+            log = FileDecisionLog.Open(options.Directory, new DecisionLogOptions { Origin = $"risk/{options.Definition.Schema.Name}", KeySeed = options.Keys.LogSeed });
+            return new EmbeddedEngine(options, model, log, progress);
         }
         catch
         {
-            log.Dispose();
+            log?.Dispose();
+            model.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Takes some records through a path of its own that nothing comes of, so that the machine code is there before the first
+    /// real one: without it the first half second of a run is slow, and at a steady load that is where p99 comes from.
+    /// </summary>
+    public void WarmUp(ITransactionSource source, TransactionParser parser)
+    {
+        var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, null, _options.Keys.Secret, new RecordIdentity("", 0, "", ""));
+        ScoringBatch batch = path.CreateBatch(WarmUpBatch);
+        for (int n = 0; n < WarmUpRecords && source.TryRead(out SourceRecord record); n++)
+        {
+            if (record.Problem == ErrorCode.None) { parser.Parse(record.Bytes, record.LineNumber, _clock.NowMicros, batch.Transactions, out _); }
+            if (!batch.Transactions.IsFull) { continue; }
+            path.Decide(batch);
+            path.Record(batch);
+            batch.Clear();
         }
     }
 
@@ -114,19 +115,24 @@ public sealed class EmbeddedEngine : IDisposable
 
     /// <summary>Runs the source to its end or limit; everything is durable and the state saved when it returns.</summary>
     /// <exception cref="SourceFailedException">The source broke off.</exception>
-    public RunReport Run(ITransactionSource source, TransactionParser parser, RunOptions run)
+    public RunReport Run(ITransactionSource source, TransactionParser parser, RunOptions run, CancellationToken cancellation = default)
     {
         SourcePosition position = PositionOf(source);
-        _deadLetters.TruncateAfter(_options.SourceName, position.Line);
-        if (position.Line > 0) { source.SkipTo(position.Line); }
+        var letters = new DeadLetterSource(_options.SourceName, position.Source);
+        _deadLetters.TruncateAfter(letters, position.Line);
+        if (position.Line > 0 && !source.SkipTo(position.Line))
+        {
+            throw new SourceFailedException(new CodedError(ErrorCode.SourceChanged, $"{source.Identity.Name} ends before line {position.Line}, which the log in {_options.Directory} has taken from it already"));
+        }
         run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
-        using var pipeline = new BatchPipeline(_path, _log, _meter, _deadLetters, _options.SourceName, parser, _options.Batches, run, _clock, position, () => _snapshots.Offer(_path));
+        using var pipeline = new BatchPipeline(_path, _log, _meter, _deadLetters, letters, parser, _options.Batches, run, _clock, position, () => _snapshots.Offer(_path));
         _pipeline = pipeline;
-        pipeline.Run(source);
+        pipeline.Run(source, cancellation);
         var elapsed = TimeSpan.FromMicroseconds(_clock.NowMicros - startMicros);
         _log.PublishCheckpoint();
         if (_log.Size > startDecisions) { _snapshots.Save(_path); }
+        cancellation.ThrowIfCancellationRequested();
         return new RunReport(position, pipeline.Position, _log.Size - startDecisions, pipeline.LateCount, elapsed, pipeline.Latencies, pipeline.Strict);
     }
 
@@ -139,11 +145,17 @@ public sealed class EmbeddedEngine : IDisposable
 
     public void Dispose()
     {
-        _snapshots.Dispose();
-        _deadLetters?.Dispose();
-        _log.Dispose();
-        _selection.Dispose();
-        _standIn?.Dispose();
+        // Whatever fails to close, the log still publishes its checkpoint and gives its lock back.
+        try
+        {
+            _snapshots.Dispose();
+            _deadLetters.Dispose();
+        }
+        finally
+        {
+            _log.Dispose();
+            _model.Dispose();
+        }
     }
 
     private RecoveryReport Recover(Action<long, long>? progress)

@@ -5,7 +5,7 @@ namespace Risk.Service.Engine;
 /// <summary>The times of one batch on its way, microseconds of the engine's clock.</summary>
 internal struct BatchTimes
 {
-    public long Closed, DecideStart, DecideEnd, RecordStart, RecordEnd, Committed;
+    public long Closed, DecideEnd, RecordEnd, Committed;
 }
 
 /// <summary>

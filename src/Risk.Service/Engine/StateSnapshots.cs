@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
 using Risk.Core;
 using Risk.Core.Log;
 using Risk.Storage;
@@ -15,25 +17,36 @@ internal sealed class StateSnapshots : IDisposable
     // A restart takes at most so many decisions again, about two seconds of work; a copy is a pause of some tens of milliseconds.
     private const long EveryDecisions = 500_000;
     private const int PollMillis = 5;
+    // One buffer holds at most 2 GiB; a larger state is rebuilt from the log instead.
+    private const long StateBytesMax = 1_900_000_000;
+    // Changes with the record layout of the feature engine: an old state is then rebuilt, never misread.
+    private const string Layout = "risk-state-1";
 
     private readonly SnapshotStore _store;
-    private readonly byte[] _catalogDigest;
+    private readonly byte[] _digest;
     private readonly IDecisionLog _log;
     private readonly CancellationTokenSource _stop = new();
     private Task _writing = Task.CompletedTask;
     private long _last;
 
-    public StateSnapshots(string directory, byte[] catalogDigest, IDecisionLog log)
+    /// <summary>Snapshots that could not be written.</summary>
+    public int Failures { get; private set; }
+
+    public StateSnapshots(string directory, StreamDefinition definition, IDecisionLog log)
     {
-        _store = new SnapshotStore(Path.Combine(directory, "snapshots"));
-        _catalogDigest = catalogDigest;
+        string folder = Path.Combine(directory, "snapshots");
+        // A new log in an old directory must not meet the state of another one.
+        if (log.Size == 0 && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
+        _store = new SnapshotStore(folder);
+        // What the words of a state mean follows from the schema, the catalog and the layout of this build.
+        _digest = SHA256.HashData([.. Encoding.ASCII.GetBytes($"{Layout}|{definition.Schema.Digest}|"), .. definition.Catalog.Digest]);
         _log = log;
     }
 
     /// <summary>Restores the newest snapshot that the log reaches; how many decisions it covers, 0 when there is none.</summary>
     public long Load(ScoringPath path)
     {
-        if (!_store.TryLoad(_catalogDigest, _log.Size, out long sequence, out byte[]? bytes)) { return 0; }
+        if (!_store.TryLoad(_digest, _log.Size, out long sequence, out byte[]? bytes)) { return 0; }
         int features = BinaryPrimitives.ReadInt32LittleEndian(bytes);
         path.Features.Restore(bytes.AsSpan(8, features));
         path.Known.Restore(bytes.AsSpan(8 + features));
@@ -43,7 +56,7 @@ internal sealed class StateSnapshots : IDisposable
     /// <summary>Takes a snapshot when enough was decided since the last and none is being written. On the deciding thread, between batches.</summary>
     public void Offer(ScoringPath path)
     {
-        if (path.NextSequence - _last < EveryDecisions || !_writing.IsCompleted) { return; }
+        if (path.NextSequence - _last < EveryDecisions || !_writing.IsCompleted || IsTooLarge(path)) { return; }
         long sequence = _last = path.NextSequence;
         ArrayBufferWriter<byte> copy = Copy(path);
         _writing = Task.Run(() => Write(sequence, copy));
@@ -53,7 +66,7 @@ internal sealed class StateSnapshots : IDisposable
     public void Save(ScoringPath path)
     {
         _writing.Wait();
-        _store.Save(_last = path.NextSequence, _catalogDigest, Copy(path).WrittenSpan);
+        if (!IsTooLarge(path)) { TrySave(_last = path.NextSequence, Copy(path)); }
     }
 
     public void Dispose()
@@ -69,8 +82,23 @@ internal sealed class StateSnapshots : IDisposable
         {
             if (_stop.Token.WaitHandle.WaitOne(PollMillis)) { return; }
         }
-        _store.Save(sequence, _catalogDigest, copy.WrittenSpan);
+        TrySave(sequence, copy);
     }
+
+    /// <summary>A snapshot that cannot be written costs time at the next start, nothing else.</summary>
+    private void TrySave(long sequence, ArrayBufferWriter<byte> copy)
+    {
+        try
+        {
+            _store.Save(sequence, _digest, copy.WrittenSpan);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Failures++;
+        }
+    }
+
+    private static bool IsTooLarge(ScoringPath path) => path.Features.StateBytes + path.Known.StateBytes > StateBytesMax;
 
     private static ArrayBufferWriter<byte> Copy(ScoringPath path)
     {

@@ -2,48 +2,22 @@ using Risk.Core.Log;
 
 namespace Risk.Storage.Log;
 
-/// <summary>How a <see cref="FileDecisionLog"/> is opened.</summary>
-internal sealed record DecisionLogOptions
-{
-    /// <summary>The log's identity and its key's name, e.g. <c>risk/card-payments</c>. No spaces, no plus.</summary>
-    public required string Origin { get; init; }
-
-    /// <summary>32 bytes to derive a new log's key from, so that runs are reproducible; empty makes a random one.</summary>
-    public ReadOnlyMemory<byte> KeySeed { get; init; }
-
-    /// <summary>Bytes of a journal segment; 32 MiB unless told, at least 64 KiB. A group must fit one.</summary>
-    public long SegmentBytes { get; init; } = 32 << 20;
-
-    /// <summary>A checkpoint is published at most this often, and at closing.</summary>
-    public TimeSpan CheckpointEvery { get; init; } = TimeSpan.FromSeconds(1);
-
-    /// <summary>Full bundles that may wait in memory for their files; a commit waits beyond. About 200 KB each.</summary>
-    public int LiveBundlesMax { get; init; } = 64;
-
-    /// <summary>False writes tiles within <see cref="IDecisionLog.Commit"/> instead of on a thread, for simulations.</summary>
-    public bool TilesInBackground { get; init; } = true;
-
-    public TimeProvider Clock { get; init; } = TimeProvider.System;
-
-    public ILogDisk Disk { get; init; } = new LogDisk();
-}
-
 /// <summary>
 /// The decision log in files. A commit is one write and one <c>fdatasync</c> of the journal; a second thread then turns
 /// full bundles of 256 entries into tile files, publishes checkpoints and gives journal segments back.
 /// <para>
 /// What a crash leaves, and what opening does: the newest journal segments hold every acknowledged entry that is in no
-/// durable full tile. Tiles below the oldest such segment are durable, because a segment is given back only after a sync;
-/// tiles above it may be missing, torn or complete, and are written again from the journal, byte for byte the same. A torn
-/// last commit is cut back to its last whole group. The result must reach the last checkpoint and have its root, else
-/// <c>LOG_ROLLBACK</c>.
+/// durable full tile. Tiles below the oldest such segment are durable, because a segment is given back only after a sync,
+/// and so are those below the last checkpoint; tiles above may be missing, torn or complete, and are written again from
+/// the journal, byte for byte the same. A torn last commit is cut back to its last whole group. The result must reach the
+/// last checkpoint and have its root, else <c>LOG_ROLLBACK</c>.
 /// </para>
 /// <para>
 /// A failed write or sync makes the log read only until it is opened again: the kernel may have dropped the pages, so a
 /// second sync that succeeds proves nothing (https://www.postgresql.org/docs/current/wal-reliability.html, "fsyncgate").
 /// </para>
 /// </summary>
-internal sealed class FileDecisionLog : IDecisionLog
+internal sealed partial class FileDecisionLog : IDecisionLog
 {
     private readonly DecisionLogOptions _options;
     private readonly LogFolder _folder;
@@ -500,132 +474,6 @@ internal sealed class FileDecisionLog : IDecisionLog
             return true;
         }
     }
-
-    private void Recover()
-    {
-        Checkpoint? published = ReadCheckpoint();
-        var recovery = new JournalRecovery();
-        recovery.Open(_options.Disk, _folder.Journal);
-        if (recovery.IsEmpty && published is { Size: > 0 })
-        {
-            throw Rollback(published, 0, "its journal is gone");
-        }
-
-        long start = (recovery.FirstSequence + LogFormat.TileWidth - 1) / LogFormat.TileWidth * LogFormat.TileWidth;
-        _tiles.Restore(start, published);
-        _size = start;
-        byte[]? rootAtCheckpoint = published?.Size == 0 ? MerkleHash.Empty.ToArray() : null;
-        recovery.Read((in JournalFrame frame) => rootAtCheckpoint = Replay(frame, published) ?? rootAtCheckpoint);
-        if (published is not null)
-        {
-            if (published.Size > _size)
-            {
-                throw Rollback(published, _size, "it was cut");
-            }
-
-            rootAtCheckpoint ??= RootInFiles(published.Size);
-            if (!rootAtCheckpoint.AsSpan().SequenceEqual(published.RootHash))
-            {
-                throw Rollback(published, _size, "its root at that size is another");
-            }
-        }
-
-        RecoveredTails = recovery.RecoveredTails;
-        _durableSize = _size;
-        _tiles.Sync();
-        var anchor = new JournalFrame { FirstSequence = _tiles.Size, Position = LastPosition };
-        if (_live.Count > 0)
-        {
-            anchor.Count = _live[0].Count;
-            anchor.Entries = _live[0].EncodedEntries(_live[0].Count);
-            anchor.Payloads = _live[0].EncodedPayloads(_live[0].Count);
-        }
-
-        _journal.Begin(recovery.Found, recovery.LastId, anchor);
-        _journal.KeepSpare();
-        if (published is null)
-        {
-            Publish();
-        }
-    }
-
-    /// <summary>Takes a recovered frame; writes bundles that become full. Returns the root when the checkpoint's size is passed.</summary>
-    private byte[]? Replay(in JournalFrame frame, Checkpoint? published)
-    {
-        SetPosition(frame.Position);
-        ReadOnlySpan<byte> entries = frame.Entries;
-        ReadOnlySpan<byte> payloads = frame.Payloads;
-        int count = frame.Count;
-        byte[]? root = null;
-        for (long skip = Math.Min(count, _size - frame.FirstSequence); skip > 0; skip--, count--)
-        {
-            BundleFile.TryNext(ref entries, out _);
-            BundleFile.TryNext(ref payloads, out _);
-        }
-
-        while (count > 0)
-        {
-            Bundle last = _live.Count > 0 ? _live[^1] : NextBundle();
-            int taken = last.Take(ref entries, ref payloads, count);
-            count -= taken;
-            _size += taken;
-            if (published is not null && published.Size > last.FirstSequence && published.Size <= last.EndSequence)
-            {
-                root = _tiles.Root(last, (int)(published.Size - last.FirstSequence));
-            }
-
-            if (last.IsFull)
-            {
-                _tiles.WriteFull(last);
-                _live.Clear();
-                _free.Push(last);
-            }
-        }
-
-        return root;
-    }
-
-    /// <summary>The root of a size whose tiles are all durable files.</summary>
-    private byte[] RootInFiles(long size)
-    {
-        var tree = new MerkleTiles();
-        long full = size / LogFormat.TileWidth;
-        tree.Restore(full * LogFormat.TileWidth, (level, index, to) => BundleFile.ReadTile(_folder.Hashes(level, index), to));
-        int width = TilePath.PartialWidth(0, size);
-        byte[] tail = [];
-        if (width > 0 && BundleFile.ReadWidth(w => _folder.Hashes(0, full, w), width, ref tail) < width * LogFormat.HashBytes)
-        {
-            throw new DecisionLogException(LogCodes.Corrupt, $"{_folder.Hashes(0, full, width)} is missing or too short.");
-        }
-
-        byte[] root = new byte[LogFormat.HashBytes];
-        tree.Root(tail.AsSpan(0, width * LogFormat.HashBytes), root);
-        return root;
-    }
-
-    private Checkpoint? ReadCheckpoint()
-    {
-        if (!File.Exists(_folder.Checkpoint))
-        {
-            return null;
-        }
-
-        if (!SignedNote.TryParse(File.ReadAllBytes(_folder.Checkpoint), out SignedNote? note) ||
-            !Checkpoint.TryParse(note.Text, out Checkpoint? checkpoint))
-        {
-            throw new DecisionLogException(LogCodes.Corrupt, $"{_folder.Checkpoint} is not a checkpoint.");
-        }
-
-        if (checkpoint.Origin != _options.Origin || !note.IsSignedBy(Key.Key, Ed25519.Verify))
-        {
-            throw new DecisionLogException(LogCodes.Other, $"{_folder.Checkpoint} is of '{checkpoint.Origin}', or not signed by {Key.Key.Name}+{Key.Key.KeyId:x8}.");
-        }
-
-        return checkpoint;
-    }
-
-    private static DecisionLogException Rollback(Checkpoint published, long size, string why) =>
-        new(LogCodes.Rollback, $"The log has {size} entries and does not reach its checkpoint of {published.Size}: {why}. Restore the directory from a backup that does.");
 
     private DecisionLogException Fail(Exception cause)
     {

@@ -28,6 +28,9 @@ internal sealed class JournalRecovery
     /// <summary>Sequence of the first entry the journal still holds; 0 in a new log.</summary>
     public long FirstSequence { get; private set; }
 
+    /// <summary>Sequence after the last recovered entry, known after <see cref="Read"/>.</summary>
+    public long EndSequence { get; private set; }
+
     /// <summary>1 when the tail was torn and cut back (<c>RECOVERED_TAIL</c>).</summary>
     public int RecoveredTails { get; private set; }
 
@@ -66,6 +69,7 @@ internal sealed class JournalRecovery
         {
             bool isLast = i == live.Length - 1;
             next = ReadSegment(live[i], next, isLast, take);
+            EndSequence = next;
             if (!isLast && live[i + 1].Header.FirstSequence != next)
             {
                 throw Corrupt(live[i].Path, $"it ends at {next}, the next segment begins at {live[i + 1].Header.FirstSequence}");

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Risk.Core.Log;
 
 namespace Risk.Storage.Log;
@@ -20,7 +19,9 @@ internal sealed class LogVerifier : IHashTileSink
     private readonly LogVerification _so;
     private readonly MerkleTiles _tree = new();
     private readonly EventIdSet _decided;
+    private readonly Sha256Lanes _lanes = new();
     private readonly byte[] _leaves = new byte[LogFormat.TileBytes];
+    private readonly byte[] _commitments = new byte[LogFormat.TileBytes];
     private byte[] _entries = [];
     private byte[] _payloads = [];
     private byte[] _tile = [];
@@ -136,12 +137,14 @@ internal sealed class LogVerifier : IHashTileSink
         {
             if (!BundleFile.TryNext(ref rest, out ReadOnlySpan<byte> entry))
             {
+                _lanes.Flush(_leaves);
                 return CompareLeaves(index, width, i) ?? At(VerifyCodes.EntriesMissing, first + i, $"{_folder.Entries(index, width)} ends before it");
             }
 
-            MerkleHash.Leaf(entry, _leaves.AsSpan(i * LogFormat.HashBytes, LogFormat.HashBytes));
+            MerkleHash.AddLeaf(_lanes, entry, _leaves, i * LogFormat.HashBytes);
         }
 
+        _lanes.Flush(_leaves);
         // The hashes first: a changed byte is named as such, whatever it does to the record.
         LogVerification? bad = CompareLeaves(index, width, width);
         return bad ?? (rest.IsEmpty || width < LogFormat.TileWidth
@@ -155,6 +158,7 @@ internal sealed class LogVerifier : IHashTileSink
         int payloadBytes = Math.Max(0, BundleFile.ReadWidth(w => _folder.Payloads(index, w), width, ref _payloads));
         ReadOnlySpan<byte> entries = _entries.AsSpan(0, entriesBytes);
         ReadOnlySpan<byte> payloads = _payloads.AsSpan(0, payloadBytes);
+        DeriveCommitments(payloads, width);
         for (int i = 0; i < width; i++)
         {
             BundleFile.TryNext(ref entries, out ReadOnlySpan<byte> entry);
@@ -174,6 +178,16 @@ internal sealed class LogVerifier : IHashTileSink
         return payloads.IsEmpty || width < LogFormat.TileWidth
             ? null
             : At(VerifyCodes.PayloadMismatch, first + width - 1, $"{_folder.Payloads(index, width)} goes on after its private payload");
+    }
+
+    private void DeriveCommitments(ReadOnlySpan<byte> payloads, int width)
+    {
+        for (int i = 0; i < width && BundleFile.TryNext(ref payloads, out ReadOnlySpan<byte> payload); i++)
+        {
+            _lanes.Add(-1, payload, _commitments, i * LogFormat.HashBytes);
+        }
+
+        _lanes.Flush(_commitments);
     }
 
     private LogVerification? CheckRecord(long sequence, ReadOnlySpan<byte> entry, ReadOnlySpan<byte> payload)
@@ -213,9 +227,8 @@ internal sealed class LogVerifier : IHashTileSink
             return null;
         }
 
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        PrivatePayloadCodec.Commit(payload, hash);
-        if (!hash.SequenceEqual(commitment))
+        int at = (int)(sequence % LogFormat.TileWidth) * LogFormat.HashBytes;
+        if (!_commitments.AsSpan(at, LogFormat.HashBytes).SequenceEqual(commitment))
         {
             return At(VerifyCodes.PayloadMismatch, sequence, "its private payload is not the one it commits to");
         }

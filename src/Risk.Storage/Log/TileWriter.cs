@@ -10,6 +10,7 @@ namespace Risk.Storage.Log;
 internal sealed class TileWriter(LogFolder folder, ILogDisk disk, INoteSigner signer, string origin) : IHashTileSink
 {
     private readonly MerkleTiles _tree = new();
+    private readonly Sha256Lanes _lanes = new();
     private readonly byte[] _leaves = new byte[LogFormat.TileBytes];
     private readonly List<string> _partials = [];
     private readonly List<string> _obsolete = [];
@@ -107,9 +108,10 @@ internal sealed class TileWriter(LogFolder folder, ILogDisk disk, INoteSigner si
     {
         for (int i = 0; i < count; i++)
         {
-            MerkleHash.Leaf(bundle!.Entry(i), _leaves.AsSpan(i * LogFormat.HashBytes, LogFormat.HashBytes));
+            MerkleHash.AddLeaf(_lanes, bundle!.Entry(i), _leaves, i * LogFormat.HashBytes);
         }
 
+        _lanes.Flush(_leaves);
         return _leaves.AsSpan(0, count * LogFormat.HashBytes);
     }
 

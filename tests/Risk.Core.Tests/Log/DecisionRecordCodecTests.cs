@@ -28,7 +28,7 @@ public class DecisionRecordCodecTests
         Assert.Equal(0.1, read.CalibratedScore);
         Assert.Equal(0.5, read.ReviewThreshold);
         Assert.Equal(0.9, read.DeclineThreshold);
-        Assert.Equal(2, read.Outcome);
+        Assert.Equal((int)Risk.Core.Decisions.Outcome.Decline, read.Outcome);
         Assert.Equal(1, read.Rung);
         Assert.Equal("ACCELERATOR_LOST", Encoding.UTF8.GetString(read.RungCause));
         Assert.Equal(1.25e-6, read.CostMoney);
@@ -282,7 +282,7 @@ public class DecisionRecordCodecTests
             CalibratedScore = 0.1,
             ReviewThreshold = 0.5,
             DeclineThreshold = 0.9,
-            Outcome = 2,
+            Outcome = (int)Risk.Core.Decisions.Outcome.Decline,
             Reasons = reasons.Build(),
             Rung = 1,
             RungCause = "ACCELERATOR_LOST"u8,

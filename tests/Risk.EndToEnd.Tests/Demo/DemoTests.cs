@@ -73,6 +73,41 @@ public sealed class DemoTests : IDisposable
     }
 
     [Fact]
+    public void KilledBehindASnapshot_GoesOnFromSnapshotAndTail_ToTheSameRoot()
+    {
+        string[] Arguments(string name, int count) => ["demo", "--json", "--clock", "event", "--transactions", $"{count}", "--out", _folder[name]];
+        string whole = Root(RiskProcess.Run(Arguments("whole", 150_000)).Succeeded());
+
+        RiskProcess.Run(Arguments("cut", 20_480)).Succeeded(); // ends at a batch's end, and with a snapshot
+        using (Process process = RiskProcess.Start(null, Arguments("cut", 150_000)))
+        {
+            Thread.Sleep(1_100);
+            process.Kill(entireProcessTree: true);
+            process.WaitForExit();
+        }
+        RiskResult last = RiskProcess.Run(Arguments("cut", 150_000)).Succeeded();
+
+        Assert.True(last.Json.GetProperty("recovery").GetProperty("snapshot").GetInt64() >= 20_480);
+        Assert.Equal(whole, Root(last));
+    }
+
+    [Fact]
+    public void ManyDeadLetters_AreAllThere_AlsoThoseOfAnEarlierInputOfTheSameName()
+    {
+        string Input(int from) => "transaction_id,time,customer_id,terminal_id,amount\n" + string.Concat(Enumerable.Range(from, 60_000)
+            .Select(i => i % 2 == 0 ? $"g{i},2018-04-01T00:00:31Z,{i % 50},2,10.00\n" : $"b{i},2018-04-01T00:00:31Z,1,2,-1\n"));
+        string Letters() => File.ReadAllText(Path.Combine(_folder["run"], "dead-letters.jsonl"));
+
+        JsonElement first = RiskProcess.RunWithInput(Input(0), "demo", "--json", "--input", "-", "--out", _folder["run"]).Succeeded().Json;
+        Assert.Equal((30_000L, 30_000L), (first.GetProperty("decisions").GetInt64(), first.GetProperty("deadLetters").GetInt64()));
+        RiskProcess.RunWithInput(Input(60_000), "demo", "--json", "--input", "-", "--out", _folder["run"]).Succeeded();
+
+        string[] letters = Letters().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(60_000, letters.Length);
+        Assert.All(letters, letter => Assert.Equal("VALUE_RANGE", JsonDocument.Parse(letter).RootElement.GetProperty("code").GetString()));
+    }
+
+    [Fact]
     public void EveryFormat_CsvAndJsonLines_PlainGzippedAndPiped_GivesTheSameDecisions()
     {
         string csv = FirstLines(2001);

@@ -1,0 +1,72 @@
+using System.Diagnostics.CodeAnalysis;
+using Risk.Core;
+using Risk.Core.Explanations;
+using Risk.Core.Models;
+using Risk.Core.Transactions;
+using Risk.Inference;
+
+namespace Risk.Service.Engine;
+
+/// <summary>
+/// A bundle ready to score the views of one stream: inputs mapped by name, the scorer that conforms, ONNX Runtime as its
+/// stand-in, and what explains it. For the engine and for whoever derives decisions again.
+/// </summary>
+public sealed class ServingModel : IDisposable
+{
+    private readonly ScorerSelection _selection;
+    private readonly OnnxSession? _standIn;
+
+    private ServingModel(ModelBundle bundle, ScorerSelection selection, OnnxSession? standIn, ChampionModel champion, TreeShap? shap, ModelRefusal? unexplained)
+    {
+        Bundle = bundle;
+        _selection = selection;
+        _standIn = standIn;
+        Champion = champion;
+        Shap = shap;
+        Unexplained = unexplained;
+        Ladder = standIn is null ? new ModelLadder(selection.Scorer) : new ModelLadder(selection.Scorer, standIn);
+    }
+
+    public ModelBundle Bundle { get; }
+    public ChampionModel Champion { get; }
+    public ModelLadder Ladder { get; }
+    /// <summary>Who computes on the ladder's first rung.</summary>
+    public string ExecutionProvider => _selection.Scorer.ExecutionProvider;
+    /// <summary>Which scorer serves, and why.</summary>
+    public string Reason => _selection.Reason;
+    /// <summary>Null when the model's form cannot be explained; <see cref="Unexplained"/> says why.</summary>
+    public TreeShap? Shap { get; }
+    public ModelRefusal? Unexplained { get; }
+
+    /// <summary>Selects and opens the scorers, golden run included; false with a refusal when the model cannot serve this stream.</summary>
+    public static bool TryOpen(ModelBundle bundle, StreamDefinition definition, int batchSizeMax, [NotNullWhen(true)] out ServingModel? model, [NotNullWhen(false)] out ModelRefusal? refusal)
+    {
+        model = null;
+        ModelManifest manifest = bundle.Manifest;
+        refusal = manifest.MapInputs([.. definition.Catalog.Features.Select(f => f.Name)], out int[] columns);
+        if (refusal is not null || !ScorerSelection.TrySelect(bundle, batchSizeMax, out ScorerSelection? selection, out refusal)) { return false; }
+
+        TreeShap? shap = null;
+        ModelRefusal? unexplained = new(ModelCodes.Unsupported, $"{manifest.Name}@{manifest.Version} is no forest that can be read, and contributions are computed for forests");
+        if (selection.Forest is { } forest) { TreeShap.TryCreate(forest, out shap, out unexplained); }
+
+        var champion = new ChampionModel($"{manifest.Name}@{manifest.Version}", Sha256Digest.From(Convert.FromHexString(manifest.Sha256)), columns, manifest.Calibration);
+        model = new ServingModel(bundle, selection, OpenStandIn(bundle, selection, columns.Length, batchSizeMax), champion, shap, unexplained);
+        return true;
+    }
+
+    public void Dispose()
+    {
+        _selection.Dispose();
+        _standIn?.Dispose();
+    }
+
+    /// <summary>ONNX Runtime behind the forest kernel; null where it serves already or does not conform.</summary>
+    private static OnnxSession? OpenStandIn(ModelBundle bundle, ScorerSelection selection, int inputs, int batchSizeMax)
+    {
+        if (selection.Scorer is OnnxSession || !OnnxSession.TryOpen(bundle.Onnx, inputs, bundle.Manifest.Output, batchSizeMax, out OnnxSession? session, out _)) { return null; }
+        if (bundle.Golden.Check(session).Conforms) { return session; }
+        session.Dispose();
+        return null;
+    }
+}
