@@ -48,7 +48,14 @@ internal sealed class StateSnapshots : IDisposable
     {
         if (!_store.TryLoad(_digest, _log.Size, out long sequence, out byte[]? bytes)) { return 0; }
         int features = BinaryPrimitives.ReadInt32LittleEndian(bytes);
-        path.Features.Restore(bytes.AsSpan(8, features));
+        try
+        {
+            path.Features.Restore(bytes.AsSpan(8, features));
+        }
+        catch (InvalidDataException)
+        {
+            return 0; // of a build with another layout: the log is taken again from its beginning
+        }
         path.Known.Restore(bytes.AsSpan(8 + features));
         return _last = sequence;
     }
