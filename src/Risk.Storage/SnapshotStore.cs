@@ -14,7 +14,7 @@ namespace Risk.Storage;
 /// damaged, or was made by another feature catalog, is passed over, and nothing is lost but time.
 /// <code>magic 8 bytes, sequence i64, length i64 (little-endian), catalog digest 32 bytes, SHA-256 of all before and of the content 32 bytes; content</code>
 /// </summary>
-internal sealed class SnapshotStore
+internal sealed class SnapshotStore : ISnapshotStore
 {
     private const int Kept = 2;
     private const int HashedHeaderBytes = 8 + 8 + 8 + LogFormat.HashBytes;

@@ -32,6 +32,9 @@ public interface IDecisionLog : IDisposable
     /// <summary>Reads any appended entry into a buffer the caller owns; false when there is no such sequence.</summary>
     bool TryRead(long sequence, LogEntry entry);
 
+    /// <summary>Reads entries in order from <paramref name="from"/> to the size the log has now.</summary>
+    IDecisionLogReader Read(long from);
+
     /// <summary>Merkle tree hash of all durable entries (RFC 6962, section 2.1), 32 bytes.</summary>
     byte[] RootHash();
 
@@ -82,6 +85,12 @@ public static class LogCodes
 
     /// <summary>A write or sync failed; the log reads only until it is opened again.</summary>
     public const string ReadOnly = "LOG_READ_ONLY";
+
+    /// <summary>Another owner has opened the log since; this one can write no more and must be opened again.</summary>
+    public const string Fenced = "FENCED";
+
+    /// <summary>The database does not answer; nothing is lost, the same call may succeed later.</summary>
+    public const string Unavailable = "STORE_UNAVAILABLE";
 
     /// <summary>Files contradict themselves.</summary>
     public const string Corrupt = "LOG_CORRUPT";

@@ -139,7 +139,7 @@ public sealed class EmbeddedEngine : IDisposable
     /// <summary>Reads the whole log once: outcomes, quality against the labels, money.</summary>
     public RunOutcome Measure(LabelFile? labels, Action<long, long>? progress = null)
     {
-        using DecisionLogReader reader = _log.Read(0);
+        using IDecisionLogReader reader = _log.Read(0);
         return RunOutcome.Read(reader, _options.Definition, Keys, labels, progress);
     }
 
@@ -165,7 +165,7 @@ public sealed class EmbeddedEngine : IDisposable
         long size = _log.Size;
         var codec = new TransactionCodec(_options.Definition.Schema, Keys);
         ScoringBatch batch = _path.CreateBatch(_options.Batches.SizeMax);
-        using (DecisionLogReader reader = _log.Read(covered))
+        using (IDecisionLogReader reader = _log.Read(covered))
         {
             while (reader.Read())
             {

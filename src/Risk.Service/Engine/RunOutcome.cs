@@ -4,7 +4,6 @@ using Risk.Core.Decisions;
 using Risk.Core.Log;
 using Risk.Core.Replay;
 using Risk.Core.Transactions;
-using Risk.Storage.Log;
 using Risk.Streams;
 
 namespace Risk.Service.Engine;
@@ -17,7 +16,7 @@ public sealed record RunOutcome(IReadOnlyDictionary<Outcome, long> Outcomes, Qua
 
     public long Count(Outcome outcome) => Outcomes.GetValueOrDefault(outcome);
 
-    internal static RunOutcome Read(DecisionLogReader reader, StreamDefinition definition, TransactionKeys keys, LabelFile? labels, Action<long, long>? progress)
+    internal static RunOutcome Read(IDecisionLogReader reader, StreamDefinition definition, TransactionKeys keys, LabelFile? labels, Action<long, long>? progress)
     {
         StreamSchema schema = definition.Schema;
         var codec = new TransactionCodec(schema, keys);

@@ -7,7 +7,7 @@ namespace Risk.Storage.Log;
 /// trusts the files: <see cref="LogVerifier"/> is the one that doesn't.
 /// <code>while (reader.Read()) { use(reader.Record, reader.Payload); }</code>
 /// </summary>
-internal sealed class DecisionLogReader : IDisposable
+internal sealed class DecisionLogReader : IDecisionLogReader
 {
     private readonly LogFolder _folder;
     private readonly FileDecisionLog? _log;

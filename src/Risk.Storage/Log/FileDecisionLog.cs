@@ -175,8 +175,7 @@ internal sealed partial class FileDecisionLog : IDecisionLog
         return TryReadFile(index, item, entry);
     }
 
-    /// <summary>Reads entries in order from <paramref name="from"/> to the size the log has now.</summary>
-    public DecisionLogReader Read(long from) => new(_folder, from, Size, this);
+    public IDecisionLogReader Read(long from) => new DecisionLogReader(_folder, from, Size, this);
 
     public byte[] RootHash()
     {
