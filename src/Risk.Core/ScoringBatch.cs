@@ -30,10 +30,11 @@ public sealed class ScoringBatch
     /// <summary>2. What the sources delivered and validation let through.</summary>
     public TransactionBatch Transactions { get; }
 
-    /// <summary>3. Transactions that have no decision yet, and how many had one.</summary>
+    /// <summary>3. Transactions that have no decision yet.</summary>
     public ReadOnlySpan<int> Admitted => _admitted.AsSpan(0, Count);
     public int Count { get; private set; }
-    public int Duplicates { get; private set; }
+    /// <summary>3. Events that came again: (row, sequence of the decision that stands).</summary>
+    public List<(int Row, long Sequence)> Duplicates { get; } = [];
     /// <summary>3. Events that came again with another payload: (row, sequence of the decision that stands).</summary>
     public List<(int Row, long Sequence)> Conflicts { get; } = [];
 
@@ -67,20 +68,17 @@ public sealed class ScoringBatch
     /// <summary>Decisions whose event came after the grace period.</summary>
     public int LateCount => Late.AsSpan(0, Count).Count(true);
 
-    /// <summary>A mark the host may leave (its own times and positions); not read here.</summary>
-    public object? HostState { get; set; }
-
     public double CalibratedScore(int k) => Scores[k];
     public Outcome Outcome(int k) => Results[k].Outcome;
 
     public void Clear()
     {
         Transactions.Clear();
-        Count = Duplicates = 0;
+        Count = 0;
+        Duplicates.Clear();
         Conflicts.Clear();
         Rung = default;
     }
 
     internal void Admit(int row) => _admitted[Count++] = row;
-    internal void CountDuplicate() => Duplicates++;
 }

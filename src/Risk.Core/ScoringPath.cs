@@ -79,7 +79,7 @@ public sealed class ScoringPath
             switch (_known.Admit(transactions.EventKeys[row], transactions.Fingerprints[row], out long sequence))
             {
                 case Admission.New: batch.Admit(row); break;
-                case Admission.Duplicate: batch.CountDuplicate(); break;
+                case Admission.Duplicate: batch.Duplicates.Add((row, sequence)); break;
                 default: batch.Conflicts.Add((row, sequence)); break;
             }
         }

@@ -19,7 +19,7 @@ public sealed record DeadLetterSource(string Name, string Identity)
 /// <see cref="TruncateAfter"/>. A line that a crash cut short is taken away on opening. Not thread-safe. I/O errors
 /// throw <see cref="IOException"/>: a rejection that cannot be written must stop its source.
 /// </summary>
-public sealed class DeadLetterFile : IDisposable
+public sealed class DeadLetterFile : IDeadLetters
 {
     // Appended lines gather here; a run with many bad records would otherwise write each on its own.
     private const int BufferSize = 64 * 1024;

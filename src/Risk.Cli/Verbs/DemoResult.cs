@@ -67,7 +67,7 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
         json.WriteStartObject("recovery");
         json.WriteNumber("snapshot", engine.Recovery.Snapshot);
         json.WriteNumber("reapplied", engine.Recovery.Reapplied);
-        json.WriteNumber("recoveredTails", engine.Recovery.RecoveredTails);
+        json.WriteNumber("recoveredTails", engine.RecoveredTails);
         json.WriteEndObject();
     }
 

@@ -77,7 +77,7 @@ internal static class DemoVerb
             progress.Done = done;
         }));
         if (engine is null) { throw CommandFailure.BadInput(refusal!.Code, refusal.Reason); }
-        if (engine.Recovery.RecoveredTails > 0) { output.Note("RECOVERED_TAIL: the last run was cut off in the middle of a write; the log goes on behind its last whole group."); }
+        if (engine.RecoveredTails > 0) { output.Note("RECOVERED_TAIL: the last run was cut off in the middle of a write; the log goes on behind its last whole group."); }
         return engine;
     }
 

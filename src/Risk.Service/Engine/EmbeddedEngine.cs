@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Features;
@@ -5,6 +6,7 @@ using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Inference;
+using Risk.Storage;
 using Risk.Storage.Log;
 using Risk.Streams;
 
@@ -19,30 +21,23 @@ public sealed record EngineOptions(
     string Directory, StreamDefinition Definition, ModelBundle Bundle, KeyRing Keys, string SourceName,
     LabelFile? Labels, BatchPolicy Batches, PriceBook Prices, MachinePrice Machine, bool IsReproducible);
 
-/// <summary>What recovery found and did when an engine was opened.</summary>
-/// <param name="Snapshot">Decisions that the state snapshot covered; 0 = none.</param>
-/// <param name="Reapplied">Decisions taken again from the log's tail.</param>
-/// <param name="RecoveredTails">Torn ends of the journal that were cut back (RECOVERED_TAIL).</param>
-public readonly record struct RecoveryReport(long Snapshot, long Reapplied, int RecoveredTails, TimeSpan Duration);
-
 /// <summary>
-/// The embedded host: one shard in this process, files for the log and the state, no servers. Opening recovers the state
-/// (snapshot, then the tail of the log); <see cref="Run"/> takes a source from where its last durable decision left it.
+/// The embedded host of one recorded stream: one shard in this process, files for the log and the state, no servers. Opening
+/// recovers the state (snapshot, then the tail of the log); <see cref="Run"/> takes a source from where its last durable
+/// decision left it.
 /// </summary>
 public sealed class EmbeddedEngine : IDisposable
 {
-    // Small batches, so that every method is called often enough to be compiled well. About a third of a second.
-    private const int WarmUpRecords = 20_000, WarmUpBatch = 64;
+    // Enough for every thread to have one in hand and one waiting, and for a few in one sync; more only adds latency. Bench: decision-e2e.
+    private const int BatchesInFlight = 16;
 
     private readonly EngineOptions _options;
     private readonly EngineClock _clock = new();
     private readonly ServingModel _model;
     private readonly FileDecisionLog _log;
     private readonly DeadLetterFile _deadLetters;
-    private readonly StateSnapshots _snapshots;
-    private readonly ScoringPath _path;
+    private readonly Shard _shard;
     private readonly CostMeter _meter;
-    private BatchPipeline? _pipeline;
 
     private EmbeddedEngine(EngineOptions options, ServingModel model, FileDecisionLog log, Action<long, long>? progress)
     {
@@ -51,25 +46,27 @@ public sealed class EmbeddedEngine : IDisposable
         _log = log;
         Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
         ILabelSource? labels = options.Labels is null ? null : new FileLabels(options.Labels);
-        _path = new ScoringPath(options.Definition, model.Champion, model.Ladder, model.Shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
+        var path = new ScoringPath(options.Definition, model.Champion, model.Ladder, model.Shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
         _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine, log.Size) : CostMeter.Measured(options.Prices, options.Machine);
-        _snapshots = new StateSnapshots(options.Directory, options.Definition, log);
-        Recovery = Recover(progress);
+        var snapshots = new StateSnapshots(OpenSnapshots(options.Directory, log), options.Definition, log);
         _deadLetters = DeadLetterFile.Open(Path.Combine(options.Directory, "dead-letters.jsonl"));
+        _shard = new Shard(0, path, log, snapshots, _deadLetters, Keys, options.Batches.SizeMax, _clock, progress);
     }
 
     public ServingModel Model => _model;
     public TransactionKeys Keys { get; }
-    public RecoveryReport Recovery { get; }
+    public RecoveryReport Recovery => _shard.Recovery;
+    /// <summary>Torn ends of the journal that were cut back on opening (RECOVERED_TAIL).</summary>
+    public int RecoveredTails => _log.RecoveredTails;
     public CostMeter Meter => _meter;
     public long LogSize => _log.Size;
     public byte[] RootHash() => _log.RootHash();
-    public FeatureEngine Features => _path.Features;
-    public long StateBytes => _path.Features.StateBytes + _path.Known.StateBytes;
+    public FeatureEngine Features => _shard.Path.Features;
+    public long StateBytes => _shard.StateBytes;
     public IReadOnlyDictionary<ErrorCode, long> DeadLetterCounts => _deadLetters.Counts;
 
     /// <summary>Of the run in progress, or the last one: records taken from the source so far, in this and earlier runs of it.</summary>
-    public SourcePosition Position => _pipeline?.Position ?? default;
+    public SourcePosition Position => _shard.Position;
 
     /// <summary>Opens or creates the engine of a directory. Null with a refusal when the model cannot serve.</summary>
     /// <param name="progress">Told while the log's tail is taken again: done, of how many.</param>
@@ -92,23 +89,8 @@ public sealed class EmbeddedEngine : IDisposable
         }
     }
 
-    /// <summary>
-    /// Takes some records through a path of its own that nothing comes of, so that the machine code is there before the first
-    /// real one: without it the first half second of a run is slow, and at a steady load that is where p99 comes from.
-    /// </summary>
-    public void WarmUp(ITransactionSource source, TransactionParser parser)
-    {
-        var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, null, _options.Keys.Secret, new RecordIdentity("", 0, "", ""));
-        ScoringBatch batch = path.CreateBatch(WarmUpBatch);
-        for (int n = 0; n < WarmUpRecords && source.TryRead(out SourceRecord record); n++)
-        {
-            if (record.Problem == ErrorCode.None) { parser.Parse(record.Bytes, record.LineNumber, _clock.NowMicros, batch.Transactions, out _); }
-            if (!batch.Transactions.IsFull) { continue; }
-            path.Decide(batch);
-            path.Record(batch);
-            batch.Clear();
-        }
-    }
+    /// <summary>Takes some records through a path that nothing comes of, see <see cref="ServingModel.WarmUp"/>.</summary>
+    public void WarmUp(ITransactionSource source, TransactionParser parser) => _model.WarmUp(_options.Definition, source, parser);
 
     /// <summary>Where the source goes on: behind its last record that this log has taken, or at its beginning.</summary>
     public SourcePosition PositionOf(ITransactionSource source) => SourcePosition.Decode(_log.LastPosition, IdentityText(source.Identity));
@@ -118,22 +100,36 @@ public sealed class EmbeddedEngine : IDisposable
     public RunReport Run(ITransactionSource source, TransactionParser parser, RunOptions run, CancellationToken cancellation = default)
     {
         SourcePosition position = PositionOf(source);
-        var letters = new DeadLetterSource(_options.SourceName, position.Source);
-        _deadLetters.TruncateAfter(letters, position.Line);
+        _shard.LetterSource = new DeadLetterSource(_options.SourceName, position.Source);
+        _shard.Position = position;
+        _deadLetters.TruncateAfter(_shard.LetterSource, position.Line);
         if (position.Line > 0 && !source.SkipTo(position.Line))
         {
             throw new SourceFailedException(new CodedError(ErrorCode.SourceChanged, $"{source.Identity.Name} ends before line {position.Line}, which the log in {_options.Directory} has taken from it already"));
         }
         run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
-        using var pipeline = new BatchPipeline(_path, _log, _meter, _deadLetters, letters, parser, _options.Batches, run, _clock, position, () => _snapshots.Offer(_path));
-        _pipeline = pipeline;
-        pipeline.Run(source, cancellation);
+        using var host = new Host(run.IsStrict, cancellation);
+        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _meter, _clock, run.IsReproducible);
+        var reader = new SourceReader(_shard, pipeline, parser, _options.Batches, run, _clock, host.ShardFailed);
+        try
+        {
+            reader.Read(source, host.Over);
+        }
+        catch (OperationCanceledException) when (_shard.Failure is not null)
+        {
+            // The shard failed first; its failure is thrown below.
+        }
+        finally
+        {
+            pipeline.Complete();
+        }
+        if (_shard.Failure is { } failure) { ExceptionDispatchInfo.Throw(failure); }
         var elapsed = TimeSpan.FromMicroseconds(_clock.NowMicros - startMicros);
         _log.PublishCheckpoint();
-        if (_log.Size > startDecisions) { _snapshots.Save(_path); }
+        if (_log.Size > startDecisions) { _shard.SaveSnapshot(); }
         cancellation.ThrowIfCancellationRequested();
-        return new RunReport(position, pipeline.Position, _log.Size - startDecisions, pipeline.LateCount, elapsed, pipeline.Latencies, pipeline.Strict);
+        return new RunReport(position, _shard.Position, _log.Size - startDecisions, pipeline.LateCount, elapsed, pipeline.Latencies, reader.Strict ?? host.Conflict);
     }
 
     /// <summary>Reads the whole log once: outcomes, quality against the labels, money.</summary>
@@ -145,43 +141,56 @@ public sealed class EmbeddedEngine : IDisposable
 
     public void Dispose()
     {
-        // Whatever fails to close, the log still publishes its checkpoint and gives its lock back.
         try
         {
-            _snapshots.Dispose();
-            _deadLetters.Dispose();
+            _shard.Dispose();
         }
         finally
         {
-            _log.Dispose();
             _model.Dispose();
         }
     }
 
-    private RecoveryReport Recover(Action<long, long>? progress)
+    // A new log in an old directory must not meet the state of another one.
+    private static SnapshotStore OpenSnapshots(string directory, FileDecisionLog log)
     {
-        long started = _clock.NowMicros;
-        long covered = _snapshots.Load(_path);
-        long size = _log.Size;
-        var codec = new TransactionCodec(_options.Definition.Schema, Keys);
-        ScoringBatch batch = _path.CreateBatch(_options.Batches.SizeMax);
-        using (IDecisionLogReader reader = _log.Read(covered))
-        {
-            while (reader.Read())
-            {
-                LogTail.Append(reader.Record, reader.Payload, codec, Keys, batch, _path);
-                if (batch.Transactions.IsFull)
-                {
-                    LogTail.Reapply(_path, batch);
-                    progress?.Invoke(reader.Sequence + 1 - covered, size - covered);
-                }
-            }
-        }
-        LogTail.Reapply(_path, batch);
-        return new RecoveryReport(covered, size - covered, _log.RecoveredTails, TimeSpan.FromMicroseconds(_clock.NowMicros - started));
+        string folder = Path.Combine(directory, "snapshots");
+        if (log.Size == 0 && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
+        return new SnapshotStore(folder);
     }
 
     private static string IdentityText(SourceIdentity identity) => $"{identity.Name}|{identity.Size}|{identity.Beginning}";
+
+    /// <summary>One log to commit, nobody to answer; a failure ends the run, and so does a conflict in a strict one.</summary>
+    private sealed class Host(bool isStrict, CancellationToken cancellation) : IPipelineHost, IDisposable
+    {
+        private readonly CancellationTokenSource _failed = new();
+        private readonly CancellationTokenSource _over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+
+        public CancellationToken ShardFailed => _failed.Token;
+        public CancellationToken Over => _over.Token;
+        public Rejection? Conflict { get; private set; }
+
+        public void Commit(IReadOnlyList<IDecisionLog> logs, ICollection<(IDecisionLog Log, DecisionLogException Failure)> failures)
+        {
+            foreach (IDecisionLog log in logs) { log.Commit(); }
+        }
+
+        public void Answer(ShardBatch batch)
+        {
+            if (!isStrict || batch.Scoring.Conflicts.Count == 0) { return; }
+            Conflict ??= batch.Rejections[^batch.Scoring.Conflicts.Count];
+            _over.Cancel();
+        }
+
+        public void Failed(Shard shard, Exception failure) => _failed.Cancel();
+
+        public void Dispose()
+        {
+            _failed.Dispose();
+            _over.Dispose();
+        }
+    }
 }
 
 /// <summary>What a run did.</summary>

@@ -4,7 +4,6 @@ using System.Security.Cryptography;
 using System.Text;
 using Risk.Core;
 using Risk.Core.Log;
-using Risk.Storage;
 
 namespace Risk.Service.Engine;
 
@@ -23,7 +22,7 @@ internal sealed class StateSnapshots : IDisposable
     // Changes with the record layout of the feature engine: an old state is then rebuilt, never misread.
     private const string Layout = "risk-state-1";
 
-    private readonly SnapshotStore _store;
+    private readonly ISnapshotStore _store;
     private readonly byte[] _digest;
     private readonly IDecisionLog _log;
     private readonly CancellationTokenSource _stop = new();
@@ -33,12 +32,9 @@ internal sealed class StateSnapshots : IDisposable
     /// <summary>Snapshots that could not be written.</summary>
     public int Failures { get; private set; }
 
-    public StateSnapshots(string directory, StreamDefinition definition, IDecisionLog log)
+    public StateSnapshots(ISnapshotStore store, StreamDefinition definition, IDecisionLog log)
     {
-        string folder = Path.Combine(directory, "snapshots");
-        // A new log in an old directory must not meet the state of another one.
-        if (log.Size == 0 && Directory.Exists(folder)) { Directory.Delete(folder, recursive: true); }
-        _store = new SnapshotStore(folder);
+        _store = store;
         // What the words of a state mean follows from the schema, the catalog and the layout of this build.
         _digest = SHA256.HashData([.. Encoding.ASCII.GetBytes($"{Layout}|{definition.Schema.Digest}|"), .. definition.Catalog.Digest]);
         _log = log;
