@@ -14,6 +14,7 @@ internal static class RiskCommandLine
         {
             CommonOptions.Json,
             DemoVerb.Create(),
+            ServeVerb.Create(),
             FeaturesVerb.Create(),
             VerifyVerb.Create(),
             ShowVerb.Create(),
