@@ -4,7 +4,6 @@ using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
-using Risk.Inference;
 using Risk.Service.Engine;
 using Risk.Streams;
 

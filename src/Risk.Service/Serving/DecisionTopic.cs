@@ -21,7 +21,7 @@ internal sealed class DecisionTopic
     private readonly Action<(long Count, long Offset)> _passed;
     private readonly Action<Shard, Exception> _failed;
     private readonly Lock _gate = new();
-    private readonly CancellationTokenSource _stop = new();
+    private volatile bool _isStopped;
     private Task _catchUp = Task.CompletedTask;
     private long _next;
     private long _open;
@@ -80,7 +80,7 @@ internal sealed class DecisionTopic
     public bool Drain(TimeSpan patience)
     {
         bool drained = SpinWait.SpinUntil(() => !IsBehind && Interlocked.Read(ref _open) == 0, patience);
-        _stop.Cancel();
+        _isStopped = true; // the next owner goes on
         _catchUp.Wait();
         return drained;
     }
@@ -89,7 +89,7 @@ internal sealed class DecisionTopic
     {
         try
         {
-            while (true)
+            while (!_isStopped)
             {
                 using (IDecisionLogReader reader = _shard.Log.Read(_next))
                 {
@@ -102,10 +102,6 @@ internal sealed class DecisionTopic
                     return;
                 }
             }
-        }
-        catch (OperationCanceledException)
-        {
-            // The next owner goes on.
         }
         catch (Exception failure)
         {
@@ -125,7 +121,12 @@ internal sealed class DecisionTopic
             {
                 while (!TryAdd(publication, reader.Record))
                 {
-                    if (_stop.Token.WaitHandle.WaitOne(5)) { publication.Seal(); _stop.Token.ThrowIfCancellationRequested(); }
+                    if (_isStopped)
+                    {
+                        publication.Seal();
+                        return;
+                    }
+                    Thread.Sleep(5);
                 }
                 _next++;
             }

@@ -5,8 +5,6 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Risk.Core;
 using Risk.Core.Log;
@@ -323,7 +321,8 @@ internal sealed class HttpApi : IAsyncDisposable
 
     private Task Refuse(HttpContext http, int status, ErrorCode code, string? field)
     {
-        _host.Counters.Fault(code.Text());
+        // A conflict was found by the shard, which has counted it.
+        if (code != ErrorCode.IdConflict) { _host.Counters.Fault(code.Text()); }
         return Problem(http, status, code.Text(), field is null ? "the transaction was not accepted" : $"the transaction was not accepted: field {field}", field);
     }
 

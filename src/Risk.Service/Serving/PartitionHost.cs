@@ -43,7 +43,7 @@ internal sealed class PartitionHost
     private readonly EngineClock _clock;
     private readonly ServeCounters _counters;
     private readonly Lock _gate = new();
-    private readonly CancellationTokenSource _closing = new();
+    private readonly TaskCompletionSource _closing = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly long _since;
     private Task _opening;
     private Shard? _shard;
@@ -184,7 +184,7 @@ internal sealed class PartitionHost
         Shard? shard;
         lock (_gate)
         {
-            _closing.Cancel();
+            _closing.TrySetResult();
             shard = _shard;
             if (!drain) { shard?.TryFail(new DecisionLogException(LogCodes.Fenced, $"partition {Partition} was taken away")); }
             Detach();
@@ -209,14 +209,14 @@ internal sealed class PartitionHost
     private async Task OpenUntilItWorks()
     {
         long started = _clock.NowMicros;
-        for (TimeSpan wait = s_retryFirst; !_closing.IsCancellationRequested; wait = wait * 2 < s_retryMax ? wait * 2 : s_retryMax)
+        for (TimeSpan wait = s_retryFirst; !_closing.Task.IsCompleted; wait = wait * 2 < s_retryMax ? wait * 2 : s_retryMax)
         {
             try
             {
                 Shard shard = _openShard(Partition);
                 lock (_gate)
                 {
-                    if (_closing.IsCancellationRequested)
+                    if (_closing.Task.IsCompleted)
                     {
                         Dispose(shard);
                         return;
@@ -234,14 +234,7 @@ internal sealed class PartitionHost
             {
                 SetProblem(failure);
             }
-            try
-            {
-                await Task.Delay(wait, _closing.Token);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
+            await Task.WhenAny(Task.Delay(wait), _closing.Task);
         }
     }
 

@@ -9,6 +9,16 @@ namespace Risk.Service.Serving;
 /// </summary>
 public sealed record ServeConfiguration
 {
+    private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web)
+    {
+        PropertyNameCaseInsensitive = false,
+        NumberHandling = JsonNumberHandling.Strict,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectNullableAnnotations = true,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+    };
+
     /// <summary>Name below <c>streams/</c>, or a folder.</summary>
     public string Stream { get; init; } = "card-payments";
 
@@ -37,7 +47,7 @@ public sealed record ServeConfiguration
         fault = null;
         try
         {
-            ServeConfiguration? configuration = JsonSerializer.Deserialize(json, ServeJson.Default.ServeConfiguration);
+            ServeConfiguration? configuration = JsonSerializer.Deserialize<ServeConfiguration>(json, s_json);
             fault = configuration is null ? "it must hold one object" : configuration.Fault();
             return fault is null ? configuration : null;
         }
@@ -96,7 +106,3 @@ public sealed record BatchConfiguration
     public int SizeMax { get; init; } = 512;
     public double DelayMaxMillis { get; init; } = 1;
 }
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, ReadCommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true)]
-[JsonSerializable(typeof(ServeConfiguration))]
-internal sealed partial class ServeJson : JsonSerializerContext;
