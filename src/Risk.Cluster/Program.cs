@@ -1,0 +1,2 @@
+Console.Error.WriteLine("USAGE: risk-cluster silo|front");
+return 2;
