@@ -77,9 +77,9 @@ internal sealed class FileDecisionStore(string directory, string stream, Decisio
 
     public ISnapshotStore Snapshots(int partition) => new SnapshotStore(Path.Combine(FolderOf(partition), "snapshots"));
 
-    public void AddLabels(int partition, IReadOnlyList<Label> labels) => new StoredLabels(FolderOf(partition)).Add(labels);
+    public void AddLabels(int partition, IReadOnlyList<Label> labels) => new LabelJournal(FolderOf(partition)).Add(labels);
 
-    public IReadOnlyList<Label> Labels(int partition) => new StoredLabels(FolderOf(partition)).Read();
+    public IReadOnlyList<Label> Labels(int partition) => new LabelJournal(FolderOf(partition)).Read();
 
     /// <summary>Nothing is held between calls; logs are closed by who opened them.</summary>
     public void Dispose()

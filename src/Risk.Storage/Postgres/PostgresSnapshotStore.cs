@@ -30,8 +30,11 @@ internal sealed class PostgresSnapshotStore(PostgresDecisionStore store, int par
                 new { log, sequence, digest = catalogDigest.ToArray(), bytes = (long)content.Length, hash = SHA256.HashData(content) });
             CopyChunks(connection, snapshot, content);
             connection.Execute(
-                "DELETE FROM risk.snapshot WHERE log = @log AND snapshot NOT IN (SELECT snapshot FROM risk.snapshot WHERE log = @log ORDER BY sequence DESC, snapshot DESC LIMIT @Kept)",
-                new { log, Kept });
+                """
+                DELETE FROM risk.snapshot WHERE log = @log AND sequence = @sequence AND snapshot <> @snapshot;
+                DELETE FROM risk.snapshot WHERE log = @log AND snapshot NOT IN (SELECT snapshot FROM risk.snapshot WHERE log = @log ORDER BY sequence DESC LIMIT @Kept)
+                """,
+                new { log, sequence, snapshot, Kept });
             transaction.Commit();
         }
         catch (Exception e) when (PostgresFaults.IsOutside(e))
