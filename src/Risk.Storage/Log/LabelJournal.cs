@@ -11,11 +11,7 @@ namespace Risk.Storage.Log;
 /// <code>record, 32 bytes little-endian: event key u64 high, u64 low; known at i64; is positive u8, known at is there u8, 0 u16; CRC-32C u32 of all before</code>
 /// A torn tail is no label: nobody was told that it was kept.
 /// </summary>
-<<<<<<<< HEAD:src/Risk.Storage/Log/StoredLabels.cs
-internal sealed class StoredLabels(string folder)
-========
 internal sealed class LabelJournal(string folder)
->>>>>>>> 9440859b476c2577bf14d5bd6f99beebd2be4828:src/Risk.Storage/Log/LabelJournal.cs
 {
     private const int RecordBytes = 32;
     private const int CrcAt = RecordBytes - sizeof(uint);
