@@ -31,7 +31,6 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     private const long SnapshotEvery = 200_000;
     // Batches beyond one open per partition: enough for every thread to have some in hand and some waiting.
     private const int BatchesInFlight = 24;
-    private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly ServeOptions _options;
     private readonly ServingModel _model;
@@ -301,10 +300,20 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     internal static byte[] RecordJson(ReadOnlySpan<byte> record)
     {
         if (record.IsEmpty || DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None) { return []; }
-        var buffer = new ArrayBufferWriter<byte>(1024);
-        using (var json = new Utf8JsonWriter(buffer, s_json)) { DecisionRecordJson.Write(json, view); }
+        ArrayBufferWriter<byte> buffer = t_buffer ??= new ArrayBufferWriter<byte>(4096);
+        Utf8JsonWriter json = t_json ??= new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
+        buffer.ResetWrittenCount();
+        json.Reset(buffer);
+        DecisionRecordJson.Write(json, view);
+        json.Flush();
         return buffer.WrittenSpan.ToArray();
     }
+
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? t_buffer;
+
+    [ThreadStatic]
+    private static Utf8JsonWriter? t_json;
 
     private bool IsOther(string owner) => owner.Length > 0 && owner != (_options.Configuration.Advertise ?? Address);
 

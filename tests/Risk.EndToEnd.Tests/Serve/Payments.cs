@@ -13,5 +13,5 @@ internal static class Payments
 
     /// <param name="amount">Null: what belongs to the number.</param>
     public static string Json(long number, int customers = 500, double? amount = null) => string.Create(CultureInfo.InvariantCulture,
-        $$"""{"transaction_id":"{{Id(number)}}","time":"{{Start.AddMilliseconds(number * 20):yyyy-MM-ddTHH:mm:ss.fffZ}}","customer_id":"{{Customer(number, customers)}}","terminal_id":"t{{number % 200}}","amount":{{amount ?? 1 + number * 31 % 900}}}""");
+        $$"""{"transaction_id":"{{Id(number)}}","time":"{{Start.AddMilliseconds(number * 20):yyyy-MM-ddTHH:mm:ss.fffZ}}","customer_id":"{{Customer(number, customers)}}","terminal_id":"t{{number % 200}}","amount":{{amount ?? 1 + number * 31 % 90}}}""");
 }
