@@ -60,7 +60,7 @@ public sealed partial class ComposeTests
         });
     }
 
-    [FactWithServe]
+    [Fact]
     public void EveryHealthCheckOfTheEngine_AsksAPathThatExists()
     {
         string[] paths = [.. s_services.Values.SelectMany(service => service.List("healthcheck", "test")).Select(word => Url().Match((string)word)).Where(match => match.Success).Select(match => match.Groups["path"].Value)];

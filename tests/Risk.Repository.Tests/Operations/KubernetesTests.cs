@@ -85,7 +85,7 @@ public sealed class KubernetesTests
         Assert.All(new Installation(folder).Manifests.SelectMany(manifest => Yaml.Texts(manifest.Content)), text => Assert.DoesNotContain("Password=", text.Text, StringComparison.OrdinalIgnoreCase));
     }
 
-    [FactWithServe]
+    [Fact]
     public void EveryProbe_AsksAPathAndAPortThatExist()
     {
         Manifest[] serving = [.. new Installation("embedded").Workloads.Concat(new Installation("cluster").Workloads).Where(workload => workload.Kind != "Job")];
@@ -97,12 +97,12 @@ public sealed class KubernetesTests
             Assert.Equal("/health/ready", container.Text("readinessProbe", "httpGet", "path"));
             foreach (string probe in (string[])["startupProbe", "livenessProbe", "readinessProbe"])
             {
-                Assert.Contains(container.Text(probe, "httpGet", "path"), ServedApi.Routes);
+                Assert.Contains(container.Text(probe, "httpGet", "path")!, ServedApi.Routes);
                 Assert.Contains(container.Text(probe, "httpGet", "port"), container.List("ports").Select(port => port.Text("name")));
             }
 
             Dictionary<string, object> annotations = workload.Content.Map("spec", "template", "metadata", "annotations");
-            Assert.Contains(annotations.Text("prometheus.io/path"), ServedApi.Routes);
+            Assert.Contains(annotations.Text("prometheus.io/path")!, ServedApi.Routes);
             Assert.Equal(Ports(container)["http"], annotations.Text("prometheus.io/port"));
         });
     }

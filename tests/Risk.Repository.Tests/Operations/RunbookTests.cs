@@ -37,7 +37,7 @@ public sealed partial class RunbookTests
         });
     }
 
-    [FactWithServe]
+    [Fact]
     public void EveryMetricInAnAlert_IsOneThatTheEngineHas() => Assert.All(Rules(), rule =>
         Assert.All(Metric().Matches(rule.Text("expr")!), match => Assert.Contains(match.Value, ServedApi.Metrics)));
 

@@ -21,9 +21,8 @@ internal static partial class ServedApi
     private static HashSet<string> FindFaults()
     {
         string log = File.ReadAllText(Checkout.FullPath("src/Risk.Core/Log/IDecisionLog.cs"));
-        string log1 = log[log.IndexOf("class LogCodes", StringComparison.Ordinal)..];
         string codes = File.ReadAllText(Checkout.FullPath("src/Risk.Core/Transactions/ErrorCode.cs"));
-        return [.. LogCode().Matches(log1).Concat(KafkaCode().Matches(codes)).Select(match => match.Groups["name"].Value)];
+        return [.. LogCode().Matches(log[log.IndexOf("class LogCodes", StringComparison.Ordinal)..]).Concat(KafkaCode().Matches(codes)).Select(match => match.Groups["name"].Value)];
     }
 
     [GeneratedRegex("""\.Map(Get|Post|Put|Delete)\("(?<name>/[^"]*)""")]
@@ -37,13 +36,4 @@ internal static partial class ServedApi
 
     [GeneratedRegex("\"(?<name>(KAFKA|SOURCE|OFFSET)_[A-Z_]+)\"")]
     private static partial Regex KafkaCode();
-}
-
-/// <summary>Skipped where the checkout has no <c>risk serve</c> yet.</summary>
-internal sealed class FactWithServeAttribute : FactAttribute
-{
-    public FactWithServeAttribute()
-    {
-        if (!Directory.Exists(Checkout.FullPath("src/Risk.Service/Serving"))) { Skip = "risk serve is not in this checkout yet"; }
-    }
 }
