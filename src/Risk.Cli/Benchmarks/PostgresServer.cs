@@ -6,7 +6,7 @@ using Npgsql;
 namespace Risk.Cli.Benchmarks;
 
 /// <summary>
-/// A PostgreSQL of our own for the length of a benchmark: a fresh cluster in a temporary folder, reached through a unix
+/// A PostgreSQL of our own for the length of a benchmark or a test run: a fresh cluster in a temporary folder, reached through a unix
 /// socket in it, every commit durable. PostgreSQL refuses to run as root, so root runs it as the user <c>postgres</c>.
 /// </summary>
 internal sealed class PostgresServer : IDisposable
@@ -28,10 +28,13 @@ internal sealed class PostgresServer : IDisposable
 
     public string ConnectionString { get; }
 
+    /// <summary>The unix socket it listens on.</summary>
+    public string SocketPath => Path.Combine(_folder, ".s.PGSQL.5432");
+
     /// <summary><c>PostgreSQL 15.14</c>.</summary>
     public string Version { get; private set; } = "PostgreSQL";
 
-    /// <summary>Starts one; or says why there is none, for <see cref="BenchmarkResult.Skip"/>.</summary>
+    /// <summary>Starts one; or says why there is none, for whoever skips then.</summary>
     public static bool TryStart([NotNullWhen(true)] out PostgresServer? server, [NotNullWhen(false)] out string? why)
     {
         (server, why) = (null, null);

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
+using Risk.Core.Transactions;
 
 namespace Risk.Core.Log;
 
@@ -14,6 +15,7 @@ public sealed class DecisionGroup
     private Column _records = new(initialBytes: 64 * 1024);
     private Column _payloads = new(initialBytes: 64 * 1024);
     private readonly Sha256Lanes _lanes = new();
+    private EntityKey[] _eventKeys = new EntityKey[LogFormat.TileWidth];
     private byte[] _position = [];
     private int _positionLength;
 
@@ -42,7 +44,20 @@ public sealed class DecisionGroup
     public Span<byte> ReserveRecord(int bytesMax) => _records.Reserve(bytesMax);
 
     /// <summary>Takes the reserved buffer's first <paramref name="length"/> bytes as the next record.</summary>
-    public void CommitRecord(int length) => _records.Commit(length);
+    public void CommitRecord(int length) => CommitRecord(length, default);
+
+    /// <summary>The same, with the key by which a store with an index finds the entry (<see cref="IDecisionStore.TryFind"/>).</summary>
+    /// <param name="eventKey">The event's key; the default value is none.</param>
+    public void CommitRecord(int length, EntityKey eventKey)
+    {
+        _records.Commit(length);
+        if (Count > _eventKeys.Length)
+        {
+            Array.Resize(ref _eventKeys, _eventKeys.Length * 2);
+        }
+
+        _eventKeys[Count - 1] = eventKey;
+    }
 
     /// <summary>A buffer of at least <paramref name="bytesMax"/> bytes for the next payload; valid until the next call.</summary>
     public Span<byte> ReservePayload(int bytesMax) => _payloads.Reserve(bytesMax);
@@ -84,6 +99,9 @@ public sealed class DecisionGroup
     public ReadOnlySpan<byte> Record(int index) => _records.Item(index);
 
     public ReadOnlySpan<byte> Payload(int index) => _payloads.Item(index);
+
+    /// <summary>The event's key of the record; the default value when it has none.</summary>
+    public EntityKey EventKey(int index) => _eventKeys[index];
 
     /// <summary>Records [from, to) with their length prefixes, as a bundle holds them.</summary>
     public ReadOnlySpan<byte> EncodedRecords(int from, int to) => _records.Encoded(from, to);

@@ -105,7 +105,7 @@ internal sealed class DecisionRecorder
                 Flags = batch.Late[k] ? RecordFlags.Late : RecordFlags.None,
             };
             Span<byte> entry = batch.Group.ReserveRecord(DecisionRecordCodec.BytesMax(record));
-            batch.Group.CommitRecord(DecisionRecordCodec.Write(record, entry));
+            batch.Group.CommitRecord(DecisionRecordCodec.Write(record, entry), transactions.EventKeys[row]);
         }
     }
 

@@ -92,7 +92,10 @@ public static class LogCodes
     /// <summary>The database does not answer; nothing is lost, the same call may succeed later.</summary>
     public const string Unavailable = "STORE_UNAVAILABLE";
 
-    /// <summary>Files contradict themselves.</summary>
+    /// <summary>The database lacks a migration that this program needs, or has one that was changed after it was applied.</summary>
+    public const string Schema = "STORE_SCHEMA";
+
+    /// <summary>Files, or rows, contradict themselves.</summary>
     public const string Corrupt = "LOG_CORRUPT";
 
     /// <summary>The directory holds another log, or its key is another one.</summary>

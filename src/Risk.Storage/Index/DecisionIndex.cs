@@ -3,7 +3,6 @@ using System.Text;
 using Dapper;
 using Microsoft.Data.Sqlite;
 using Risk.Core.Log;
-using Risk.Storage.Log;
 
 namespace Risk.Storage.Index;
 
@@ -101,7 +100,7 @@ internal sealed class DecisionIndex : IDisposable
     /// <param name="reader">Positioned at <see cref="NextSequence"/>.</param>
     /// <param name="progress">Told the next sequence, once a transaction.</param>
     /// <param name="cancellation">Stops between transactions; what is in stays.</param>
-    public long CatchUp(DecisionLogReader reader, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public long CatchUp(IDecisionLogReader reader, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
         if (reader.Sequence + 1 != NextSequence)
         {
@@ -187,7 +186,7 @@ internal sealed class DecisionIndex : IDisposable
         _models.Load(_connection.Query<(long, string)>("SELECT id, digest FROM models"));
     }
 
-    private bool AddTransaction(DecisionLogReader reader)
+    private bool AddTransaction(IDecisionLogReader reader)
     {
         using SqliteTransaction transaction = _connection.BeginTransaction();
         using var insert = new RowInsert(_connection, transaction);

@@ -119,7 +119,7 @@ public class DecisionIndexTests : LogFolderFixture
 
     private static long CatchUp(DecisionIndex index, FileDecisionLog log)
     {
-        using DecisionLogReader reader = log.Read(index.NextSequence);
+        using IDecisionLogReader reader = log.Read(index.NextSequence);
         return index.CatchUp(reader);
     }
 }

@@ -7,7 +7,7 @@ public abstract class DecisionLogContract : LogFolderFixture
 {
     protected abstract IDecisionLog OpenLog();
 
-    [Fact]
+    [StoreFact]
     public void NewLog_IsEmpty()
     {
         using IDecisionLog log = OpenLog();
@@ -18,7 +18,7 @@ public abstract class DecisionLogContract : LogFolderFixture
         Assert.False(log.TryRead(-1, new LogEntry()));
     }
 
-    [Theory]
+    [StoreTheory]
     [InlineData(1)]
     [InlineData(255)]
     [InlineData(256)]
@@ -33,7 +33,7 @@ public abstract class DecisionLogContract : LogFolderFixture
         Assert.Equal(count, PositionOf(log));
     }
 
-    [Fact]
+    [StoreFact]
     public void Appended_IsReadableAtOnce_AndDurableAfterCommit()
     {
         using IDecisionLog log = OpenLog();
@@ -45,7 +45,7 @@ public abstract class DecisionLogContract : LogFolderFixture
         Assert.Equal((300, 300), (log.Size, log.DurableSize));
     }
 
-    [Fact]
+    [StoreFact]
     public void ManyGroups_OneCommit_AllDurable()
     {
         using (IDecisionLog log = OpenLog())
@@ -64,7 +64,7 @@ public abstract class DecisionLogContract : LogFolderFixture
         Assert.Equal(850, PositionOf(again));
     }
 
-    [Fact]
+    [StoreFact]
     public void GroupWithoutRecords_MovesThePosition()
     {
         using (IDecisionLog log = OpenLog())
@@ -82,7 +82,7 @@ public abstract class DecisionLogContract : LogFolderFixture
         Assert.Equal(99, PositionOf(again));
     }
 
-    [Fact]
+    [StoreFact]
     public void Reopened_GoesOnWhereItStopped_AnyNumberOfTimes()
     {
         long size = 0;
@@ -102,7 +102,7 @@ public abstract class DecisionLogContract : LogFolderFixture
         AssertHoldsInOrder(last, size);
     }
 
-    [Fact]
+    [StoreFact]
     public void SameGroups_GiveTheSameRoot_HoweverTheyWereCommitted()
     {
         byte[] root;
@@ -126,7 +126,7 @@ public abstract class DecisionLogContract : LogFolderFixture
         Assert.Equal(root, again.RootHash());
     }
 
-    [Fact]
+    [StoreFact]
     public void GroupThatStartsElsewhere_IsABug()
     {
         using IDecisionLog log = OpenLog();
@@ -138,7 +138,7 @@ public abstract class DecisionLogContract : LogFolderFixture
         Assert.Throws<ArgumentException>(() => log.Append(withoutPayload));
     }
 
-    [Fact]
+    [StoreFact]
     public void CommitOfNothing_IsFine()
     {
         using IDecisionLog log = OpenLog();

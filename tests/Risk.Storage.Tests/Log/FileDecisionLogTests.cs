@@ -77,7 +77,7 @@ public class FileDecisionLogTests : DecisionLogContract
         Append(log, 1000);
         foreach (long from in new long[] { 0, 1, 255, 256, 700, 768, 999, 1000 })
         {
-            using DecisionLogReader reader = log.Read(from);
+            using IDecisionLogReader reader = log.Read(from);
             long expected = from;
             while (reader.Read())
             {
