@@ -455,15 +455,24 @@ internal sealed unsafe class EntityHistory
     {
         uint start = UpperBound(record, time - group.Delay - group.Window), end = UpperBound(record, time - group.Delay);
         long* g = _scratch + group.Offset;
-        // Events that are alike in every word are one as good as the other.
-        bool found = group.Delay > 0;
+        uint self = group.Delay > 0 ? end : FindSame(record, without, start, end);
         for (uint i = start; i != end; i++)
         {
-            long* other = Event(record, i);
-            if (!found && IsSame(other, without)) { found = true; }
-            else { Enter(g, group, other, i); }
+            if (i != self) { Enter(g, group, Event(record, i), i); }
         }
+        // The last event before this one is not this one.
+        if (self + 1 == end) { end--; }
         g[EntityPlan.Bounds] = (long)end << 32 | start;
+    }
+
+    /// <summary>The event's place in the ring; <paramref name="end"/> when it is gone. Events that are alike in every word are one as good as the other.</summary>
+    private uint FindSame(long* record, long* e, uint start, uint end)
+    {
+        for (uint i = end; i != start && Time(Event(record, i - 1)) == Time(e); i--)
+        {
+            if (IsSame(Event(record, i - 1), e)) { return i - 1; }
+        }
+        return end;
     }
 
     private bool IsSame(long* left, long* right)
