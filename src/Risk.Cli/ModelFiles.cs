@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using Risk.Cli.CommandLine;
+using Risk.Core;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Inference;
@@ -19,6 +20,11 @@ internal static class ModelFiles
 
     /// <summary><c>name@version</c> of a bundle's folder.</summary>
     public static string Reference(string folder) => $"{Path.GetFileName(Path.GetDirectoryName(folder))}@{Path.GetFileName(folder)}";
+
+    /// <summary>The bundle that a stream's schema names.</summary>
+    /// <exception cref="CommandFailure">MODEL_NOT_FOUND, MODEL_UNTRUSTED.</exception>
+    public static ModelBundle Load(StreamDefinition definition) => Load(definition.Schema.Model
+        ?? throw CommandFailure.BadInput("MODEL_NOT_FOUND", $"Stream {definition.Schema.Name} names no model; add \"model\": \"name@version\" to its schema.json."));
 
     /// <summary>Loads and verifies the bundle named <c>name@version</c>.</summary>
     /// <exception cref="CommandFailure">MODEL_NOT_FOUND, MODEL_UNTRUSTED.</exception>

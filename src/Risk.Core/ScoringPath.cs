@@ -50,7 +50,10 @@ public sealed class ScoringPath
     /// <summary>The sequence that the next new transaction gets.</summary>
     public long NextSequence => _known.Count;
 
-    public ScoringBatch CreateBatch(int capacity) => new(_definition.Schema, capacity, _definition.Catalog.Count, _champion.Columns.Length);
+    public ScoringBatch CreateBatch(int capacity) => CreateBatch(_definition, _champion, capacity);
+
+    /// <summary>A batch for every path of this stream and model.</summary>
+    public static ScoringBatch CreateBatch(StreamDefinition definition, ChampionModel champion, int capacity) => new(definition.Schema, capacity, definition.Catalog.Count, champion.Columns.Length);
 
     /// <summary>Stages 3 to 7 for the batch's transactions, in their order.</summary>
     public void Decide(ScoringBatch batch)

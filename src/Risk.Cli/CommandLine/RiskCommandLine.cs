@@ -14,6 +14,8 @@ internal static class RiskCommandLine
         {
             CommonOptions.Json,
             DemoVerb.Create(),
+            ServeVerb.Create(),
+            MigrateVerb.Create(),
             FeaturesVerb.Create(),
             VerifyVerb.Create(),
             ShowVerb.Create(),

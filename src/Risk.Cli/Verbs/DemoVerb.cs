@@ -4,7 +4,6 @@ using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
-using Risk.Inference;
 using Risk.Service.Engine;
 using Risk.Streams;
 
@@ -45,7 +44,7 @@ internal static class DemoVerb
         KeyRing keys = reproducible ? KeyRing.Reproducible(files.Definition.Schema.Name, directory) : KeyRing.OpenOrCreate(directory);
         using StreamInput input = StreamInput.Open(files, context.Get(s_input), context.Get(s_labels), keys);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
-        var options = new EngineOptions(directory, files.Definition, LoadModel(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible);
+        var options = new EngineOptions(directory, files.Definition, ModelFiles.Load(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible);
 
         using EmbeddedEngine engine = OpenEngine(output, options);
         TransactionParser parser = input.CreateParser(engine.Keys, reproducible);
@@ -64,9 +63,6 @@ internal static class DemoVerb
         if (output.Json) { output.WriteJson(result.WriteJson); } else { DemoView.Show(output, result); }
         return ExitCode.Done;
     }
-
-    private static ModelBundle LoadModel(StreamDefinition definition) => ModelFiles.Load(definition.Schema.Model
-        ?? throw CommandFailure.BadInput("MODEL_NOT_FOUND", $"Stream {definition.Schema.Name} names no model; add \"model\": \"name@version\" to its schema.json."));
 
     private static EmbeddedEngine OpenEngine(Output output, EngineOptions options)
     {

@@ -104,6 +104,13 @@ public sealed unsafe class FeatureEngine
         }
     }
 
+    /// <summary>Moves the watermark without an event, for a source that is idle: labels become due, and what comes behind it by more than the grace is late.</summary>
+    public void AdvanceWatermark(long micros)
+    {
+        if (micros > Watermark) { Watermark = micros; }
+        ApplyDueLabels(Watermark);
+    }
+
     // Past it no event that is still in time can find the entity's history young enough: it is over, and may be swept at any
     // moment without any view telling the difference.
     private long Expiry(EntityPlan plan) => Watermark - plan.IdleRetention - _grace;

@@ -11,7 +11,11 @@ namespace Risk.Core.Log;
 
 /// <summary>Who and what stands in every record of a run, UTF-8 once.</summary>
 /// <param name="Source">Topic or file name.</param>
-public sealed record RecordIdentity(string Source, int Partition, string Actor, string Tenant);
+public sealed record RecordIdentity(string Source, int Partition, string Actor, string Tenant)
+{
+    /// <summary>The offset of a transaction that came by a call, not from the source: its record names <c>http</c> and offset 0.</summary>
+    public const long NoOffset = -1;
+}
 
 /// <summary>
 /// Writes the records and private payloads of a batch into its <see cref="DecisionGroup"/>: the last step before the
@@ -74,9 +78,9 @@ internal sealed class DecisionRecorder
                 Sequence = sequence + k,
                 Stream = _stream,
                 EventId = eventId,
-                SourceName = _source,
+                SourceName = transactions.SourceOffsets[row] == RecordIdentity.NoOffset ? "http"u8 : _source,
                 SourcePartition = _partition,
-                SourceOffset = transactions.SourceOffsets[row],
+                SourceOffset = Math.Max(0, transactions.SourceOffsets[row]),
                 EventTimeMicros = transactions.EventTimes[row],
                 DecisionTimeMicros = batch.DecisionMicros == ScoringBatch.DatedByEvents ? transactions.EventTimes[row] : batch.DecisionMicros,
                 Subject = subject,

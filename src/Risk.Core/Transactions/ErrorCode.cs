@@ -61,6 +61,24 @@ public enum ErrorCode : byte
     ModelOutputInvalid = 53,
     FeatureMismatch = 54,
     ProofInvalid = 55,
+
+    // A Kafka broker and what is configured about it.
+    /// <summary>A secret stands in the configuration itself; it may only be named, as <c>env:NAME</c> or <c>file:PATH</c>.</summary>
+    KafkaSecretInline = 64,
+    /// <summary>The environment variable or file that should hold a secret is not there.</summary>
+    KafkaSecretMissing = 65,
+    /// <summary>A property that librdkafka does not know, or whose value it refuses.</summary>
+    KafkaPropertyInvalid = 66,
+    /// <summary>A property on which correctness rests; it can't be changed.</summary>
+    KafkaPropertyFixed = 67,
+    /// <summary>A topic does not exist and may not, or could not, be made.</summary>
+    KafkaTopicMissing = 68,
+    /// <summary>A topic has another number of partitions than it must have.</summary>
+    KafkaTopicPartitions = 69,
+    /// <summary>No broker answers.</summary>
+    KafkaUnavailable = 70,
+    /// <summary>The broker refused what was asked for good (no permission, too large, fenced).</summary>
+    KafkaRefused = 71,
 }
 
 /// <summary>The texts of <see cref="ErrorCode"/>, as they stand in files, metrics and messages; they never change.</summary>
@@ -96,6 +114,14 @@ public static class ErrorCodes
         ErrorCode.ModelOutputInvalid => "MODEL_OUTPUT_INVALID",
         ErrorCode.FeatureMismatch => "FEATURE_MISMATCH",
         ErrorCode.ProofInvalid => "PROOF_INVALID",
+        ErrorCode.KafkaSecretInline => "KAFKA_SECRET_INLINE",
+        ErrorCode.KafkaSecretMissing => "KAFKA_SECRET_MISSING",
+        ErrorCode.KafkaPropertyInvalid => "KAFKA_PROPERTY_INVALID",
+        ErrorCode.KafkaPropertyFixed => "KAFKA_PROPERTY_FIXED",
+        ErrorCode.KafkaTopicMissing => "KAFKA_TOPIC_MISSING",
+        ErrorCode.KafkaTopicPartitions => "KAFKA_TOPIC_PARTITIONS",
+        ErrorCode.KafkaUnavailable => "KAFKA_UNAVAILABLE",
+        ErrorCode.KafkaRefused => "KAFKA_REFUSED",
         _ => throw new ArgumentOutOfRangeException(nameof(code), (int)code, "not an error code"),
     };
 

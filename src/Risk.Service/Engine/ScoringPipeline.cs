@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Risk.Core;
 using Risk.Core.Costs;
@@ -74,13 +75,16 @@ internal sealed class ScoringPipeline : IDisposable
     /// <summary>Batches on their way.</summary>
     public int Waiting => _toDecide.Count + _toRecord.Count + _toCommit.Count + _toAnswer.Count;
 
+    /// <summary>Enough batches are free for a source that was held back to go on.</summary>
+    public bool HasRoom => _free.Count >= GroupMax;
+
     /// <summary>An empty batch for the shard; waits for one.</summary>
     public ShardBatch Rent(Shard shard, CancellationToken cancellation) => Lend(_free.Take(cancellation), shard);
 
-    /// <summary>An empty batch for the shard, if there is one now.</summary>
-    public bool TryRent(Shard shard, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ShardBatch? batch)
+    /// <summary>An empty batch for the shard, if there is one within that time.</summary>
+    public bool TryRent(Shard shard, TimeSpan wait, [NotNullWhen(true)] out ShardBatch? batch)
     {
-        batch = _free.TryTake(out ShardBatch? free) ? Lend(free, shard) : null;
+        batch = _free.TryTake(out ShardBatch? free, wait) ? Lend(free, shard) : null;
         return batch is not null;
     }
 
@@ -127,8 +131,11 @@ internal sealed class ScoringPipeline : IDisposable
 
     private void Decide(ShardBatch batch)
     {
-        batch.Shard!.Path.Decide(batch.Scoring);
-        batch.Shard.OfferSnapshot();
+        Shard shard = batch.Shard!;
+        if (batch.Watermark > 0) { shard.Path.Features.AdvanceWatermark(batch.Watermark); }
+        shard.Path.Decide(batch.Scoring);
+        foreach ((EntityKey key, _) in batch.Queries) { batch.Found.Add(shard.Path.Known.TryFind(key, out long sequence) ? sequence : -1); }
+        shard.OfferSnapshot();
         batch.Times.DecideEnd = _clock.NowMicros;
     }
 
@@ -151,6 +158,8 @@ internal sealed class ScoringPipeline : IDisposable
             Decisions = before.Decisions + scoring.Count,
             DeadLetters = before.DeadLetters + batch.Rejections.Count,
             Duplicates = before.Duplicates + scoring.Duplicates.Count,
+            Watermark = Math.Max(before.Watermark, batch.Watermark),
+            LabelLine = batch.NextLabelLine ?? before.LabelLine,
         };
         scoring.Group.SetPosition(shard.Position.Encode());
         batch.Times.RecordEnd = _clock.NowMicros;
@@ -224,7 +233,7 @@ internal sealed class ScoringPipeline : IDisposable
         Shard shard = batch.Shard!;
         foreach (Rejection rejection in batch.Rejections) { shard.Letters.Append(rejection, shard.LetterSource); }
         if (batch.Rejections.Count > 0) { shard.Letters.Flush(durable: true); }
-        shard.Log.Append(batch.Scoring.Group);
+        if (!batch.MovesNothing) { shard.Log.Append(batch.Scoring.Group); }
     }
 
     // ---- 9: answers; all of them can be made again from the log ----

@@ -52,6 +52,9 @@ internal sealed class Shard : IDisposable
     /// <summary>Batches in the pipeline.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
+    /// <summary>Outcomes as they become known; null where they come from a file.</summary>
+    public Serving.LiveLabels? Labels { get; init; }
+
     public long StateBytes => Path.Features.StateBytes + Path.Known.StateBytes;
 
     /// <summary>Marks the shard as failed; true for the first who says so.</summary>
@@ -66,6 +69,12 @@ internal sealed class Shard : IDisposable
 
     /// <summary>Takes a snapshot now, with nothing in flight and the log durable.</summary>
     public void SaveSnapshot() => _snapshots.Save(Path);
+
+    /// <summary>The same, when at least so many decisions came since the last.</summary>
+    public void SaveSnapshotIf(long decisions)
+    {
+        if (_snapshots.Behind(Path) >= decisions) { _snapshots.Save(Path); }
+    }
 
     public void Dispose()
     {

@@ -22,8 +22,16 @@ internal sealed class ShardBatch(ScoringBatch scoring)
     /// <summary>Where the source goes on behind this batch; null when none of it came from the source.</summary>
     public long? NextLine { get; set; }
 
-    /// <summary>Outcomes that became known since the batch before; learned before its rows are decided.</summary>
+    /// <summary>Outcomes that became known since the batch before, learned before its rows are decided; and the place behind them in their source.</summary>
     public List<Label> Labels { get; } = [];
+    public long? NextLabelLine { get; set; }
+
+    /// <summary>To which the shard's clock moves before the rows are decided, because its source is idle; 0 = it stays.</summary>
+    public long Watermark { get; set; }
+
+    /// <summary>Who asks for the decision on an event, behind all rows; the sequence is found on the deciding thread, −1 for none.</summary>
+    public List<(EntityKey EventKey, IRowAnswer Answer)> Queries { get; } = [];
+    public List<long> Found { get; } = [];
 
     /// <summary>Who waits for the answer to a row. Told on the answering thread, whatever becomes of the batch.</summary>
     public List<(int Row, IRowAnswer Answer)> Waiting { get; } = [];
@@ -41,18 +49,24 @@ internal sealed class ShardBatch(ScoringBatch scoring)
     public bool IsDropped { get; set; }
 
     /// <summary>What waits to become a batch, for <see cref="BatchPolicy.Next"/>.</summary>
-    public BatchQueue Queue => new((int)Records + Labels.Count, Scoring.Transactions.IsFull, FirstArrival, EarliestDeadline);
+    public BatchQueue Queue => new((int)Records + Labels.Count + Queries.Count, Scoring.Transactions.IsFull, FirstArrival, EarliestDeadline);
 
-    public bool IsEmpty => Records == 0 && Labels.Count == 0 && NextLine is null;
+    public bool IsEmpty => Records == 0 && Labels.Count == 0 && Queries.Count == 0;
+
+    /// <summary>It only asks: nothing of it goes into the log.</summary>
+    public bool MovesNothing => Records == 0 && NextLine is null && NextLabelLine is null && Watermark == 0;
 
     public void Clear()
     {
         Scoring.Clear();
         Shard = null;
         Records = 0;
-        NextLine = null;
+        NextLine = NextLabelLine = null;
+        Watermark = 0;
         Rejections.Clear();
         Labels.Clear();
+        Queries.Clear();
+        Found.Clear();
         Waiting.Clear();
         FirstArrival = 0;
         EarliestDeadline = long.MaxValue;
@@ -64,8 +78,8 @@ internal sealed class ShardBatch(ScoringBatch scoring)
 internal interface IRowAnswer
 {
     /// <summary>The row's fate is durable: its decision or the one that stands. Called on the answering thread; must be quick.</summary>
-    /// <param name="record">The record's bytes, valid during the call; empty when the row was refused with <paramref name="code"/>.</param>
-    /// <param name="code"><see cref="ErrorCode.None"/>, <see cref="ErrorCode.DupSame"/> with the stored record, or <see cref="ErrorCode.IdConflict"/>.</param>
+    /// <param name="record">The record's bytes, valid during the call; empty when there is none.</param>
+    /// <param name="code"><see cref="ErrorCode.None"/>, <see cref="ErrorCode.DupSame"/> with the stored record, or <see cref="ErrorCode.IdConflict"/> with none.</param>
     void Decided(ReadOnlySpan<byte> record, ErrorCode code);
 
     /// <summary>The shard failed before the row was durable; asking again is safe.</summary>

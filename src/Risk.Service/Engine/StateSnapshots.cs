@@ -13,9 +13,6 @@ namespace Risk.Service.Engine;
 /// </summary>
 internal sealed class StateSnapshots : IDisposable
 {
-    // A restart takes at most so many decisions again, under ten seconds of work; a copy is a pause of about 100 ms, which at
-    // every 500,000 decisions and 50,000 a second was what p99 showed.
-    private const long EveryDecisions = 2_000_000;
     private const int PollMillis = 5;
     // One buffer holds at most 2 GiB; a larger state is rebuilt from the log instead.
     private const long StateBytesMax = 1_900_000_000;
@@ -25,6 +22,7 @@ internal sealed class StateSnapshots : IDisposable
     private readonly ISnapshotStore _store;
     private readonly byte[] _digest;
     private readonly IDecisionLog _log;
+    private readonly long _every;
     private readonly CancellationTokenSource _stop = new();
     private Task _writing = Task.CompletedTask;
     private long _last;
@@ -32,8 +30,10 @@ internal sealed class StateSnapshots : IDisposable
     /// <summary>Snapshots that could not be written.</summary>
     public int Failures { get; private set; }
 
-    public StateSnapshots(ISnapshotStore store, StreamDefinition definition, IDecisionLog log)
+    /// <param name="every">Decisions between two snapshots, the most that an opening takes again. A copy is a pause of the deciding thread: 100 ms for the state of two million decisions.</param>
+    public StateSnapshots(ISnapshotStore store, StreamDefinition definition, IDecisionLog log, long every)
     {
+        _every = every;
         _store = store;
         // What the words of a state mean follows from the schema, the catalog and the layout of this build.
         _digest = SHA256.HashData([.. Encoding.ASCII.GetBytes($"{Layout}|{definition.Schema.Digest}|"), .. definition.Catalog.Digest]);
@@ -60,7 +60,7 @@ internal sealed class StateSnapshots : IDisposable
     /// <summary>Takes a snapshot when enough was decided since the last and none is being written. On the deciding thread, between batches.</summary>
     public void Offer(ScoringPath path)
     {
-        if (path.NextSequence - _last < EveryDecisions || !_writing.IsCompleted || IsTooLarge(path)) { return; }
+        if (path.NextSequence - _last < _every || !_writing.IsCompleted || IsTooLarge(path)) { return; }
         long sequence = _last = path.NextSequence;
         ArrayBufferWriter<byte> copy = Copy(path);
         _writing = Task.Run(() => Write(sequence, copy));
@@ -72,6 +72,9 @@ internal sealed class StateSnapshots : IDisposable
         _writing.Wait();
         if (!IsTooLarge(path)) { TrySave(_last = path.NextSequence, Copy(path)); }
     }
+
+    /// <summary>Decisions since the last snapshot.</summary>
+    public long Behind(ScoringPath path) => path.NextSequence - _last;
 
     public void Dispose()
     {

@@ -1,0 +1,116 @@
+using System.CommandLine;
+using Risk.Cli.CommandLine;
+using Risk.Core;
+using Risk.Core.Costs;
+using Risk.Core.Log;
+using Risk.Core.Models;
+using Risk.Core.Transactions;
+using Risk.Service.Engine;
+using Risk.Service.Serving;
+using Risk.Streams;
+using Risk.Streams.Kafka;
+
+namespace Risk.Cli.Verbs;
+
+/// <summary><c>risk serve</c>: decides live, from Kafka and by HTTP, until it is stopped.</summary>
+internal static class ServeVerb
+{
+    private static readonly Option<string?> s_config = new("--config") { Description = "The configuration, JSON; without it HTTP on this machine alone, and Kafka where KAFKA_BOOTSTRAP_SERVERS names one.", HelpName = "FILE" };
+    private static readonly Option<int?> s_port = new("--port") { Description = "Listen on this port, instead of the configuration's; 0 takes a free one.", HelpName = "P" };
+
+    public static Command Create()
+    {
+        var command = new Command("serve", "Decide live: Kafka partitions in, decisions out, HTTP beside; several processes share the partitions.") { s_config, s_port };
+        command.SetVerb(Run);
+        return command;
+    }
+
+    private static async Task<ExitCode> Run(VerbContext context)
+    {
+        ServeConfiguration configuration = Configuration(context.Get(s_config), context.Get(s_port));
+        StreamFiles files = StreamFiles.Load(configuration.Stream);
+        StreamDefinition definition = files.Definition;
+        string directory = Path.GetFullPath(configuration.Store.Directory);
+        Directory.CreateDirectory(directory);
+        KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
+        KafkaSettings? kafka = Kafka(configuration.Kafka);
+        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
+        using IDecisionStore store = StoreFiles.Open(configuration.Store, definition.Schema.Name, keys, directory);
+        var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices, machine, token => WarmUp(files, token));
+
+        (ServeHost? host, ModelRefusal? refusal) = await ServeHost.Start(options, context.Cancellation);
+        if (host is null) { throw CommandFailure.BadInput(refusal!.Code, refusal.Reason); }
+        await using (host)
+        {
+            Announce(context.Output, host, configuration);
+            try
+            {
+                await Task.Delay(Timeout.Infinite, context.Cancellation);
+            }
+            catch (OperationCanceledException)
+            {
+                context.Output.Note("stopping: what was taken is being decided and committed");
+            }
+        }
+        return ExitCode.Done;
+    }
+
+    private static ServeConfiguration Configuration(string? path, int? port)
+    {
+        ServeConfiguration configuration = path is null ? Default() : Read(path);
+        return port is null ? configuration : configuration with { Listen = new UriBuilder(configuration.Listen) { Port = port.Value }.Uri.ToString() };
+    }
+
+    private static ServeConfiguration Default() => new()
+    {
+        Kafka = Environment.GetEnvironmentVariable("KAFKA_BOOTSTRAP_SERVERS") is { Length: > 0 } servers
+            ? new KafkaConfiguration { Properties = new Dictionary<string, string> { ["bootstrap.servers"] = servers } }
+            : null,
+    };
+
+    private static ServeConfiguration Read(string path)
+    {
+        try
+        {
+            return ServeConfiguration.Read(File.ReadAllBytes(path), out string? fault) ?? throw CommandFailure.BadInput("CONFIG_INVALID", $"{path}: {fault}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw CommandFailure.BadInput("CONFIG_UNREADABLE", $"{path}: {e.Message}");
+        }
+    }
+
+    private static KafkaSettings? Kafka(KafkaConfiguration? configuration)
+    {
+        if (configuration is null) { return null; }
+        return KafkaSettings.Read(configuration.Properties, configuration.GroupId, out CodedError error) ?? throw CommandFailure.BadInput(error.Code.Text(), error.Message);
+    }
+
+    private static (ITransactionSource, TransactionParser)? WarmUp(StreamFiles files, TransactionKeys keys)
+    {
+        if (files.RecordedTransactions is not { } path || FileTransactionSource.Open(path, files.Definition.Schema, out _) is not { } source) { return null; }
+        if (source.CreateParser(keys, false, out _) is { } parser) { return (source, parser); }
+        source.Dispose();
+        return null;
+    }
+
+    private static void Announce(Output output, ServeHost host, ServeConfiguration configuration)
+    {
+        string store = configuration.Store.Postgres is null ? $"files in {Path.GetFullPath(configuration.Store.Directory)}" : "PostgreSQL";
+        if (output.Json)
+        {
+            output.WriteJson(json =>
+            {
+                json.WriteString("address", host.Address);
+                json.WriteString("stream", host.Definition.Schema.Name);
+                json.WriteNumber("partitions", host.PartitionCount);
+                json.WriteString("executionProvider", host.ExecutionProvider);
+            });
+            return;
+        }
+        output.WriteLine($"Serving {host.Definition.Schema.Name} at {host.Address}, log in {store}, {(configuration.Kafka is null ? "transactions by HTTP" : $"{host.PartitionCount} partitions from Kafka and HTTP")}.");
+        output.WriteLine($"  curl {host.Address}/health/ready");
+        output.WriteLine($"  curl {host.Address}/metrics");
+        output.WriteLine($"  curl -X POST {host.Address}/v1/decisions -d '{{...}}'   one transaction, with the fields of schema.json");
+    }
+}

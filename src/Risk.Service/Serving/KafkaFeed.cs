@@ -1,0 +1,204 @@
+using System.Text;
+using Risk.Core;
+using Risk.Core.Transactions;
+using Risk.Service.Engine;
+using Risk.Streams;
+using Risk.Streams.Kafka;
+
+namespace Risk.Service.Serving;
+
+/// <summary>
+/// Kafka's side of a serving process: partitions and their messages in, decisions and dead letters out. The decision log says
+/// from where a partition goes on; the topic of decisions itself says up to where it was published.
+/// </summary>
+internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
+{
+    private static readonly TimeSpan s_connectMax = TimeSpan.FromMinutes(1), s_flushMax = TimeSpan.FromSeconds(5);
+
+    private readonly KafkaSettings _settings;
+    private readonly KafkaConsumer _consumer;
+    private readonly DecisionTopic?[] _decisions;
+    private readonly (long Offset, bool IsHeld)[] _held;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private KafkaPublisher _publisher;
+    private Thread? _polling;
+    private ServeHost _host = null!;
+    private volatile Exception? _failure;
+
+    private KafkaFeed(KafkaSettings settings, KafkaTopics topics, int partitionCount, StreamDefinition definition)
+    {
+        _settings = settings;
+        Topics = topics;
+        KeyField = Encoding.UTF8.GetBytes(definition.Schema.KeyFields[0].Name);
+        Events = new CloudEvents("risk.decision.v1", $"/risk/{definition.Schema.Name}");
+        _decisions = new DecisionTopic?[partitionCount];
+        _held = new (long, bool)[partitionCount];
+        _consumer = new KafkaConsumer(settings, topics.Transactions, this);
+        _publisher = new KafkaPublisher(settings);
+    }
+
+    public KafkaTopics Topics { get; }
+    public int PartitionCount => _decisions.Length;
+    public CloudEvents Events { get; }
+
+    /// <summary>Name of the field whose text is the key of a message, UTF-8.</summary>
+    public byte[] KeyField { get; }
+
+    public bool IsDown => _consumer.IsBrokerDown;
+
+    /// <summary>Makes or checks the topics; waits a while for brokers that are not there yet.</summary>
+    /// <exception cref="IOException">They are not there, or refuse; the message begins with the code.</exception>
+    public static async Task<KafkaFeed> Connect(KafkaSettings settings, KafkaConfiguration configuration, StreamDefinition definition, CancellationToken cancellation)
+    {
+        KafkaTopics standard = KafkaTopics.Of(definition.Schema.Name);
+        var topics = new KafkaTopics(configuration.Transactions ?? standard.Transactions, configuration.Labels ?? standard.Labels, configuration.Decisions ?? standard.Decisions, configuration.DeadLetters ?? standard.DeadLetters);
+        TopicDefaults? defaults = configuration.CreateTopics ? new TopicDefaults(configuration.Partitions, configuration.Replicas, TimeSpan.FromDays(7)) : null;
+        long until = Environment.TickCount64 + (long)s_connectMax.TotalMilliseconds;
+        while (true)
+        {
+            if (KafkaAdmin.EnsureTopics(settings, topics, defaults, out int count, withLabels: definition.Schema.Labels is not null) is not { } error) { return new KafkaFeed(settings, topics, count, definition); }
+            if (error.Code != ErrorCode.KafkaUnavailable || Environment.TickCount64 > until) { throw new IOException(error.ToString()); }
+            ServeLog.Write("warning", error.Code.Text(), error.Message);
+            await Task.Delay(1000, cancellation);
+        }
+    }
+
+    public void Run(ServeHost host)
+    {
+        _host = host;
+        _polling = new Thread(Poll) { Name = "risk poll", IsBackground = true };
+        _polling.Start();
+    }
+
+    /// <summary>Stops polling; every partition is drained and given away.</summary>
+    public async Task Stop()
+    {
+        await _stop.CancelAsync();
+        _polling?.Join();
+    }
+
+    public void Dispose()
+    {
+        _consumer.Dispose();
+        _publisher.Dispose();
+        _stop.Dispose();
+    }
+
+    public string SourceOf(int partition) => $"kafka|{Topics.Transactions}|{partition}";
+
+    public IDeadLetters DeadLetters(int partition) => new DeadLetterTopic(Publisher(), Topics, partition);
+
+    public IReadOnlyList<PartitionLag> Lags() => _consumer.Lags();
+
+    public IEnumerable<(string Code, string Sentence)> Problems()
+    {
+        if (_failure is { } failure) { yield return ServeFaults.Explain(failure); }
+        if (_consumer.BrokerDownSince is { } since) { yield return ("KAFKA_UNAVAILABLE", $"no broker can be reached since {since:O}; what comes by HTTP is decided, the topics wait"); }
+        foreach (DecisionTopic topic in _decisions.OfType<DecisionTopic>().Where(t => t.IsBehind)) { yield return ("PUBLISHING_BEHIND", $"partition {topic.Partition}: decisions wait in the log for their topic"); }
+    }
+
+    // ---- a shard's way ----
+
+    /// <summary>Looks up how far the shard's decisions were published. Asks the brokers.</summary>
+    /// <exception cref="IOException">They do not answer.</exception>
+    public void Prepare(Shard shard)
+    {
+        long? published = KafkaAdmin.ReadLastNumber(_settings, Topics.Decisions, shard.Partition, CloudEvents.RiskSequenceHeader);
+        _decisions[shard.Partition] = new DecisionTopic(shard, Publisher(), this, (published ?? -1) + 1, passed =>
+        {
+            _host.Counters.Add("risk_published_total", "", passed.Count);
+            if (passed.Offset > 0) { _consumer.Passed(shard.Partition, passed.Offset); }
+        }, _host.Fail);
+    }
+
+    /// <summary>The shard takes records: publishes what the topic lacks, and reads on from the shard's position.</summary>
+    public void Begin(Shard shard)
+    {
+        _decisions[shard.Partition]?.CatchUp();
+        _held[shard.Partition] = default;
+        _consumer.Resume(shard.Partition);
+        _consumer.Start(shard.Partition, shard.Position.Line > 0 ? shard.Position.Line : -1);
+    }
+
+    /// <summary>Nothing more of the partition is wanted until <see cref="Begin"/>.</summary>
+    public void Hold(int partition) => _consumer.Pause(partition);
+
+    public void Publish(ShardBatch batch) => _decisions[batch.Shard!.Partition]?.Offer(batch);
+
+    /// <summary>Waits, a bounded time, until the shard's decisions are published.</summary>
+    public void Drain(Shard shard)
+    {
+        if (Interlocked.Exchange(ref _decisions[shard.Partition], null) is { } topic && !topic.Drain(s_flushMax)) { ServeLog.Write("warning", "PUBLISHING_BEHIND", $"partition {shard.Partition}: the next owner publishes what is missing"); }
+    }
+
+    // ---- the consumer's calls ----
+
+    void IKafkaPartitions.Assigned(int partition) => _host.Take(partition);
+
+    void IKafkaPartitions.Revoked(int partition) => _host.Give(partition, drain: true);
+
+    void IKafkaPartitions.Lost(int partition)
+    {
+        _host.Counters.Fault("FENCED");
+        _host.Give(partition, drain: false);
+    }
+
+    void IKafkaPartitions.Received(int partition, in KafkaMessage message)
+    {
+        if (_held[partition].IsHeld || _host.Partition(partition)?.Take(message.Value, message.Offset) != Intake.Full) { return; }
+        // No batch in a while: the store, say, does not answer. The partition is read again from here once there is room.
+        _held[partition] = (message.Offset, true);
+        _consumer.Pause(partition);
+        _host.Counters.Add("risk_backpressure_total", "", 1);
+    }
+
+    void IKafkaPartitions.Failed(int partition, CodedError error)
+    {
+        _host.Counters.Fault(error.Code.Text());
+        ServeLog.Write("error", error.Code.Text(), error.Message);
+    }
+
+    void IKafkaPartitions.SourceGap(int partition, long offset, long missing)
+    {
+        _host.Counters.Fault("SOURCE_GAP");
+        ServeLog.Write("error", "SOURCE_GAP", $"topic {Topics.Transactions}, partition {partition}: {missing} missing before offset {offset}, by the source's own numbering");
+    }
+
+    void IKafkaPartitions.Idle()
+    {
+        for (int partition = 0; partition < _held.Length; partition++)
+        {
+            if (!_held[partition].IsHeld || !_host.Pipeline.HasRoom) { continue; }
+            long offset = _held[partition].Offset;
+            _held[partition] = default;
+            _consumer.Resume(partition);
+            _consumer.Start(partition, offset);
+        }
+    }
+
+    private void Poll()
+    {
+        try
+        {
+            _consumer.Run(_stop.Token);
+        }
+        catch (Exception failure)
+        {
+            _failure = failure;
+            (string code, string sentence) = ServeFaults.Explain(failure);
+            _host.Counters.Fault(code);
+            ServeLog.Write("critical", code, sentence);
+        }
+    }
+
+    private KafkaPublisher Publisher()
+    {
+        lock (_gate)
+        {
+            if (_publisher.Failure is null) { return _publisher; }
+            _publisher.Dispose();
+            return _publisher = new KafkaPublisher(_settings);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Risk.Service.Serving;
+
+/// <summary>
+/// What <c>risk serve</c> is told, as JSON. Everything has a default: an empty file serves HTTP on this machine alone, with
+/// its log in files. Secrets stand in it as <c>env:NAME</c> or <c>file:PATH</c> only.
+/// </summary>
+public sealed record ServeConfiguration
+{
+    private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web)
+    {
+        PropertyNameCaseInsensitive = false,
+        NumberHandling = JsonNumberHandling.Strict,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectNullableAnnotations = true,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+    };
+
+    /// <summary>Name below <c>streams/</c>, or a folder.</summary>
+    public string Stream { get; init; } = "card-payments";
+
+    /// <summary>Where HTTP is answered. The default is open to this machine only.</summary>
+    public string Listen { get; init; } = "http://127.0.0.1:8080";
+
+    /// <summary>How other processes of the same stream reach this one; null: the address it listens on.</summary>
+    public string? Advertise { get; init; }
+
+    /// <summary>The folder with the token key, the same for every process of the stream; null: in the store's directory.</summary>
+    public string? Keys { get; init; }
+
+    public StoreConfiguration Store { get; init; } = new();
+
+    /// <summary>Null: transactions come by HTTP alone.</summary>
+    public KafkaConfiguration? Kafka { get; init; }
+
+    public BatchConfiguration Batch { get; init; } = new();
+
+    /// <summary>After how many seconds without an event a partition's watermark follows the clock.</summary>
+    public double IdleAfterSeconds { get; init; } = 60;
+
+    /// <summary>Reads a configuration; null with the sentence of what is wrong.</summary>
+    public static ServeConfiguration? Read(ReadOnlySpan<byte> json, out string? fault)
+    {
+        fault = null;
+        try
+        {
+            ServeConfiguration? configuration = JsonSerializer.Deserialize<ServeConfiguration>(json, s_json);
+            fault = configuration is null ? "it must hold one object" : configuration.Fault();
+            return fault is null ? configuration : null;
+        }
+        catch (JsonException e)
+        {
+            fault = $"{e.Path ?? "$"}: {e.Message.Split(" Path:")[0]}";
+            return null;
+        }
+    }
+
+    private string? Fault() =>
+        !Uri.TryCreate(Listen, UriKind.Absolute, out Uri? listen) || listen.Scheme != Uri.UriSchemeHttp ? "$.listen: it must be an address such as http://127.0.0.1:8080"
+        : Advertise is not null && !Uri.TryCreate(Advertise, UriKind.Absolute, out _) ? "$.advertise: it must be an address such as http://10.0.0.7:8080"
+        : Batch.SizeMax is < 1 or > 8192 ? "$.batch.sizeMax: it must be 1 to 8192"
+        : Batch.DelayMaxMillis is < 0 or > 1000 || double.IsNaN(Batch.DelayMaxMillis) ? "$.batch.delayMaxMillis: it must be 0 to 1000"
+        : !(IdleAfterSeconds > 0) ? "$.idleAfterSeconds: it must be above 0"
+        : Store.Postgres is not null && !IsReference(Store.Postgres) ? "$.store.postgres: the connection string holds a password, so name where it stands: env:NAME or file:PATH"
+        : null;
+
+    private static bool IsReference(string text) => text.StartsWith("env:", StringComparison.Ordinal) || text.StartsWith("file:", StringComparison.Ordinal);
+}
+
+/// <summary>Where decisions are kept.</summary>
+public sealed record StoreConfiguration
+{
+    /// <summary>The directory of the log in files, and of what stays local with PostgreSQL (last exported checkpoints).</summary>
+    public string Directory { get; init; } = ".risk/serve";
+
+    /// <summary>PostgreSQL instead of files: <c>env:NAME</c> or <c>file:PATH</c> of a connection string, with the runtime role.</summary>
+    public string? Postgres { get; init; }
+}
+
+/// <summary>Kafka as a source, and as the place of decisions and dead letters.</summary>
+public sealed record KafkaConfiguration
+{
+    /// <summary>librdkafka's properties (https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md); at least <c>bootstrap.servers</c>.</summary>
+    public IReadOnlyDictionary<string, string> Properties { get; init; } = new Dictionary<string, string>();
+
+    public string GroupId { get; init; } = "risk";
+
+    /// <summary>Names other than <c>transactions.&lt;stream&gt;</c> and so on; null for those.</summary>
+    public string? Transactions { get; init; }
+    public string? Labels { get; init; }
+    public string? Decisions { get; init; }
+    public string? DeadLetters { get; init; }
+
+    /// <summary>Missing topics are created, with so many partitions and replicas.</summary>
+    public bool CreateTopics { get; init; } = true;
+    public int Partitions { get; init; } = 12;
+    public short Replicas { get; init; } = 1;
+}
+
+/// <summary>When a micro-batch leaves, see <see cref="Core.BatchPolicy"/>.</summary>
+public sealed record BatchConfiguration
+{
+    public int SizeMax { get; init; } = 512;
+    public double DelayMaxMillis { get; init; } = 1;
+}

@@ -1,0 +1,345 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Risk.Core;
+using Risk.Core.Costs;
+using Risk.Core.Log;
+using Risk.Core.Models;
+using Risk.Core.Transactions;
+using Risk.Inference;
+using Risk.Service.Engine;
+using Risk.Streams;
+using Risk.Streams.Kafka;
+
+namespace Risk.Service.Serving;
+
+/// <summary>What a serving process is made of.</summary>
+/// <param name="WarmUp">Opens some records for <see cref="ServingModel.WarmUp"/>, with a parser for them; null for none.</param>
+public sealed record ServeOptions(
+    ServeConfiguration Configuration, StreamDefinition Definition, ModelBundle Bundle, KeyRing Keys, IDecisionStore Store,
+    KafkaSettings? Kafka, PriceBook Prices, MachinePrice Machine, Func<TransactionKeys, (ITransactionSource, TransactionParser)?>? WarmUp);
+
+/// <summary>
+/// The embedded host of a live stream: the partitions that this process owns, one pipeline for all of them, HTTP, and Kafka
+/// where it is configured. Several processes with one group and one store share the partitions; whichever opens a
+/// partition's log has it.
+/// </summary>
+public sealed class ServeHost : IPipelineHost, IAsyncDisposable
+{
+    private const long OwnersMaxAgeMicros = 1_000_000;
+    // A new owner takes at most so many decisions again: a second or two of work.
+    private const long SnapshotEvery = 200_000;
+    // Batches beyond one open per partition: enough for every thread to have some in hand and some waiting.
+    private const int BatchesInFlight = 24;
+    private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly ServeOptions _options;
+    private readonly ServingModel _model;
+    private readonly CostMeter _meter;
+    private readonly ScoringPipeline _pipeline;
+    private readonly BatchPolicy _batches;
+    private readonly KafkaFeed? _kafka;
+    private readonly PartitionHost?[] _partitions;
+    private readonly Thread _ticker;
+    private readonly CancellationTokenSource _stop = new();
+    private HttpApi? _http;
+    private IReadOnlyList<PartitionOwner> _owners = [];
+    private long _ownersAt = long.MinValue;
+
+    private ServeHost(ServeOptions options, ServingModel model, KafkaFeed? kafka, int partitionCount)
+    {
+        _options = options;
+        _model = model;
+        _kafka = kafka;
+        Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
+        BatchConfiguration batch = options.Configuration.Batch;
+        _batches = new BatchPolicy(batch.SizeMax, (long)(batch.DelayMaxMillis * 1000));
+        _meter = CostMeter.Measured(options.Prices, options.Machine);
+        _partitions = new PartitionHost?[partitionCount];
+        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, _meter, Clock, isReproducible: false);
+        _ticker = new Thread(Tick) { Name = "risk tick", IsBackground = true };
+    }
+
+    public StreamDefinition Definition => _options.Definition;
+    public int PartitionCount => _partitions.Length;
+
+    /// <summary>Where HTTP is answered, with the real port.</summary>
+    public string Address => _http?.Address ?? "";
+    public string ExecutionProvider => _model.ExecutionProvider;
+
+    internal TransactionKeys Keys { get; }
+    internal EngineClock Clock { get; } = new();
+    internal ServeCounters Counters { get; } = new();
+    internal ScoringPipeline Pipeline => _pipeline;
+    internal CostMeter Meter => _meter;
+    internal KafkaFeed? Kafka => _kafka;
+    internal IEnumerable<PartitionHost> Partitions => _partitions.OfType<PartitionHost>();
+
+    /// <summary>Starts serving; null with a refusal when the model cannot serve the stream.</summary>
+    /// <exception cref="IOException">The port is taken, or Kafka refuses; the message begins with the code.</exception>
+    public static async Task<(ServeHost? Host, ModelRefusal? Refusal)> Start(ServeOptions options, CancellationToken cancellation)
+    {
+        if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Configuration.Batch.SizeMax, out ServingModel? model, out ModelRefusal? refusal)) { return (null, refusal); }
+        KafkaFeed? kafka = options.Kafka is null ? null : await KafkaFeed.Connect(options.Kafka, options.Configuration.Kafka!, options.Definition, cancellation);
+        var host = new ServeHost(options, model, kafka, kafka?.PartitionCount ?? 1);
+        if (options.WarmUp?.Invoke(host.Keys) is var (source, parser))
+        {
+            using (source) { model.WarmUp(options.Definition, source, parser); }
+        }
+        host._http = await HttpApi.Start(host, options.Configuration.Listen);
+        host._ticker.Start();
+        if (kafka is null) { host.Take(0); }
+        kafka?.Run(host);
+        return (host, null);
+    }
+
+    /// <summary>Stops taking, drains what was taken, gives every partition away.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_kafka is not null) { await _kafka.Stop(); }
+        foreach (PartitionHost partition in Partitions.ToArray()) { Give(partition.Partition, drain: true); }
+        if (_http is not null) { await _http.DisposeAsync(); }
+        _stop.Cancel();
+        if (_ticker.IsAlive) { _ticker.Join(); }
+        _pipeline.Dispose();
+        _kafka?.Dispose();
+        _model.Dispose();
+        _stop.Dispose();
+    }
+
+    // ---- partitions ----
+
+    internal PartitionHost? Partition(int partition) => (uint)partition < (uint)_partitions.Length ? _partitions[partition] : null;
+
+    /// <summary>This process owns the partition from now on.</summary>
+    internal void Take(int partition) =>
+        _partitions[partition] = new PartitionHost(partition, Open, Opened, _pipeline, _batches, CreateParser(), Clock, Counters);
+
+    internal void Give(int partition, bool drain)
+    {
+        PartitionHost? host = _partitions[partition];
+        _partitions[partition] = null;
+        host?.Close(drain, shard =>
+        {
+            _kafka?.Drain(shard);
+            shard.SaveSnapshotIf(SnapshotEvery / 10);
+        });
+    }
+
+    internal JsonTransactionParser CreateParser() => new(_options.Definition.Schema, Keys);
+
+    private Shard Open(int partition)
+    {
+        IDecisionLog log = _options.Store.Open(partition, _options.Configuration.Advertise ?? Address);
+        IDeadLetters? letters = null;
+        try
+        {
+            var labels = new LiveLabels(_options.Store.Labels(partition));
+            var identity = new RecordIdentity(_kafka?.Topics.Transactions ?? "http", partition, "engine", "");
+            var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, labels, _options.Keys.Secret, identity);
+            var snapshots = new StateSnapshots(_options.Store.Snapshots(partition), _options.Definition, log, SnapshotEvery);
+            letters = _kafka?.DeadLetters(partition) ?? DeadLetterFile.Open(Path.Combine(_options.Configuration.Store.Directory, "dead-letters.jsonl"));
+            var shard = new Shard(partition, path, log, snapshots, letters, Keys, _batches.SizeMax, Clock) { Labels = labels };
+            string source = _kafka?.SourceOf(partition) ?? "http";
+            shard.LetterSource = new DeadLetterSource(identity.Source, source);
+            shard.Position = SourcePosition.Decode(log.LastPosition, source);
+            if (shard.Position.Watermark > 0) { path.Features.AdvanceWatermark(shard.Position.Watermark); }
+            _kafka?.Prepare(shard);
+            return shard;
+        }
+        catch
+        {
+            letters?.Dispose();
+            log.Dispose();
+            throw;
+        }
+    }
+
+    private void Opened(PartitionHost partition, Shard shard)
+    {
+        Counters.Add("risk_decisions_reapplied_total", "", shard.Recovery.Reapplied);
+        ServeLog.Write("info", "PARTITION_OPEN", $"partition {partition.Partition}: {shard.Log.Size} decisions, {shard.Recovery.Snapshot} from the snapshot, {shard.Recovery.Reapplied} taken again, {shard.Path.Features.EntityCount} entities, {partition.TakeoverSeconds:F3} s");
+        _kafka?.Begin(shard);
+    }
+
+    private void Tick()
+    {
+        long idleAfter = (long)(_options.Configuration.IdleAfterSeconds * 1e6);
+        while (!_stop.IsCancellationRequested)
+        {
+            long now = Clock.NowMicros;
+            foreach (PartitionHost? partition in _partitions) { partition?.Tick(now, idleAfter); }
+            Thread.Sleep(1);
+        }
+    }
+
+    // ---- the pipeline's host ----
+
+    void IPipelineHost.Commit(IReadOnlyList<IDecisionLog> logs, ICollection<(IDecisionLog Log, DecisionLogException Failure)> failures) => _options.Store.Commit(logs, failures);
+
+    /// <summary>Something outside the pipeline went wrong that only opening the shard again can mend.</summary>
+    internal void Fail(Shard shard, Exception failure)
+    {
+        if (shard.TryFail(failure)) { ((IPipelineHost)this).Failed(shard, failure); }
+    }
+
+    void IPipelineHost.Failed(Shard shard, Exception failure)
+    {
+        _kafka?.Hold(shard.Partition);
+        Partition(shard.Partition)?.Reopen(shard, failure);
+    }
+
+    void IPipelineHost.Answer(ShardBatch batch)
+    {
+        if (batch.IsDropped)
+        {
+            Exception failure = batch.Shard!.Failure!;
+            foreach ((_, IRowAnswer answer) in batch.Waiting) { answer.Failed(failure); }
+            foreach ((_, IRowAnswer answer) in batch.Queries) { answer.Failed(failure); }
+            return;
+        }
+        Reply(batch);
+        Count(batch);
+        if (batch.Scoring.Count > 0) { Partition(batch.Shard!.Partition)?.Answered(); }
+        _kafka?.Publish(batch);
+    }
+
+    private static void Reply(ShardBatch batch)
+    {
+        ScoringBatch scoring = batch.Scoring;
+        IDecisionLog log = batch.Shard!.Log;
+        LogEntry? entry = null;
+        foreach ((int row, IRowAnswer answer) in batch.Waiting)
+        {
+            int k = scoring.Admitted.BinarySearch(row);
+            if (k >= 0) { answer.Decided(scoring.Group.Record(k), ErrorCode.None); }
+            else if (scoring.Conflicts.Exists(c => c.Row == row)) { answer.Decided([], ErrorCode.IdConflict); }
+            else
+            {
+                log.TryRead(scoring.Duplicates.Find(d => d.Row == row).Sequence, entry ??= new LogEntry());
+                answer.Decided(entry.Record, ErrorCode.DupSame);
+            }
+        }
+        for (int i = 0; i < batch.Queries.Count; i++)
+        {
+            bool found = batch.Found[i] >= 0 && log.TryRead(batch.Found[i], entry ??= new LogEntry());
+            batch.Queries[i].Answer.Decided(found ? entry!.Record : [], ErrorCode.None);
+        }
+    }
+
+    private void Count(ShardBatch batch)
+    {
+        ScoringBatch scoring = batch.Scoring;
+        Counters.Add("risk_transactions_total", "", batch.Records);
+        Counters.Add("risk_labels_total", "", batch.Labels.Count);
+        Span<long> outcomes = stackalloc long[4];
+        for (int k = 0; k < scoring.Count; k++) { outcomes[(int)scoring.Outcome(k)]++; }
+        for (int i = 0; i < outcomes.Length; i++) { Counters.Add("risk_decisions_total", s_outcomes[i], outcomes[i]); }
+        Counters.Fault("DUP_SAME", scoring.Duplicates.Count);
+        Counters.Fault("LATE", scoring.LateCount);
+        foreach (Rejection rejection in batch.Rejections)
+        {
+            Counters.Fault(rejection.Code.Text());
+            Counters.Add("risk_dead_letters_total", $"code=\"{rejection.Code.Text()}\"", 1);
+        }
+    }
+
+    private static readonly string[] s_outcomes = [.. Enum.GetValues<Core.Decisions.Outcome>().Select(o => $"outcome=\"{o.ToString().ToLowerInvariant()}\"")];
+
+    // ---- for HTTP ----
+
+    /// <summary>The partition of a transaction, by the text of its first key field, as its producer computes it.</summary>
+    internal int PartitionOf(ReadOnlySpan<byte> json)
+    {
+        if (_partitions.Length == 1) { return 0; }
+        var reader = new Utf8JsonReader(json);
+        ReadOnlySpan<byte> name = _kafka!.KeyField;
+        while (reader.Read())
+        {
+            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1 || !reader.ValueTextEquals(name)) { continue; }
+            reader.Read();
+            Span<byte> text = stackalloc byte[Limits.IdSizeMax * 6];
+            int length = reader.TokenType == JsonTokenType.String ? reader.CopyString(text) : 0;
+            return KafkaPartitioner.Of(length > 0 ? text[..length] : reader.ValueSpan, _partitions.Length);
+        }
+        return 0;
+    }
+
+    /// <summary>Where the partition's owner answers, when it is another process; null where nobody knows.</summary>
+    internal string? OwnerOf(int partition) => Owners().Where(o => o.Partition == partition).Select(o => o.Owner).FirstOrDefault(IsOther);
+
+    /// <summary>All other processes of the stream.</summary>
+    internal IEnumerable<string> Others() => Owners().Select(o => o.Owner).Where(IsOther).Distinct();
+
+    internal byte[]? FindInStore(in EntityKey eventKey)
+    {
+        var entry = new LogEntry();
+        return _options.Store.TryFind(eventKey, entry) ? RecordJson(entry.Record) : null;
+    }
+
+    internal ServeHealth Health()
+    {
+        var reasons = new List<(string Code, string Sentence)>();
+        bool ready = true;
+        foreach (PartitionHost partition in Partitions)
+        {
+            if (partition.Problem is { } problem)
+            {
+                reasons.Add((problem.Code, $"partition {partition.Partition}: {problem.Sentence}"));
+                ready = false;
+            }
+            else if (partition.State == PartitionState.Opening)
+            {
+                reasons.Add(("PARTITION_OPENING", $"partition {partition.Partition}: its state is being rebuilt"));
+                ready = false;
+            }
+        }
+        foreach ((string Code, string Sentence) reason in _kafka?.Problems() ?? []) { reasons.Add(reason); }
+        return new ServeHealth(ready, reasons, Partitions.Select(p => p.Partition).ToArray());
+    }
+
+    internal static byte[] RecordJson(ReadOnlySpan<byte> record)
+    {
+        if (record.IsEmpty || DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None) { return []; }
+        var buffer = new ArrayBufferWriter<byte>(1024);
+        using (var json = new Utf8JsonWriter(buffer, s_json)) { DecisionRecordJson.Write(json, view); }
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private bool IsOther(string owner) => owner.Length > 0 && owner != (_options.Configuration.Advertise ?? Address);
+
+    private IReadOnlyList<PartitionOwner> Owners()
+    {
+        long now = Clock.NowMicros;
+        if (now - _ownersAt > OwnersMaxAgeMicros)
+        {
+            _owners = _options.Store.Owners();
+            _ownersAt = now;
+        }
+        return _owners;
+    }
+}
+
+/// <summary>Whether the process can decide, and what is wrong.</summary>
+/// <param name="IsReady">False: send it nothing. With reasons it may be true all the same: degraded.</param>
+internal sealed record ServeHealth(bool IsReady, IReadOnlyList<(string Code, string Sentence)> Reasons, IReadOnlyList<int> Partitions)
+{
+    public void Write(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteString("status", !IsReady ? "not ready" : Reasons.Count > 0 ? "degraded" : "ready");
+        json.WriteStartArray("partitions");
+        foreach (int partition in Partitions) { json.WriteNumberValue(partition); }
+        json.WriteEndArray();
+        json.WriteStartArray("reasons");
+        foreach ((string code, string sentence) in Reasons)
+        {
+            json.WriteStartObject();
+            json.WriteString("code", code);
+            json.WriteString("message", sentence);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+}

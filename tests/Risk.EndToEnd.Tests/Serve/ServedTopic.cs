@@ -1,0 +1,151 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+using Confluent.Kafka;
+using Risk.Cli.Benchmarks;
+using Risk.Core.Log;
+using Risk.Core.Transactions;
+using Risk.Storage.Log;
+using Risk.Streams.Kafka;
+
+namespace Risk.EndToEnd.Tests.Serve;
+
+/// <summary>A decision as the topic had it, and when it came.</summary>
+internal sealed record PublishedDecision(int Partition, long Offset, string EventId, string Json, long Arrived);
+
+/// <summary>
+/// A stream on a mock cluster with processes that serve it from one store in files, and somebody who reads the topic of
+/// decisions all the while: the mock keeps only the newest messages.
+/// </summary>
+internal sealed class ServedTopic : IDisposable
+{
+    public const int PartitionCount = 12;
+
+    private readonly TestFolder _folder = new();
+    private readonly string _configuration;
+    private readonly KafkaPublisher _publisher;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Thread _reading;
+    private long _refused;
+
+    /// <param name="store">The store's configuration; null for files in a folder of the test.</param>
+    public ServedTopic(object? store = null, Dictionary<string, string>? properties = null)
+    {
+        Broker = new MockKafka(3);
+        foreach (string topic in new[] { Topics.Transactions, Topics.Labels, Topics.Decisions, Topics.DeadLetters }) { Broker.CreateTopic(topic, PartitionCount); }
+        var all = new Dictionary<string, string>(properties ?? []) { ["bootstrap.servers"] = Broker.BootstrapServers };
+        _configuration = _folder.Write("serve.json", JsonSerializer.Serialize(new { store = store ?? new { directory = StoreDirectory }, keys = _folder["keys"], kafka = new { groupId = "risk", properties = all } }));
+        Settings = KafkaSettings.Read(new Dictionary<string, string> { ["bootstrap.servers"] = Broker.BootstrapServers }, "test", out CodedError error) ?? throw new InvalidOperationException(error.ToString());
+        _publisher = new KafkaPublisher(Settings);
+        _reading = new Thread(Read) { IsBackground = true };
+        _reading.Start();
+    }
+
+    public MockKafka Broker { get; }
+    public KafkaTopics Topics { get; } = KafkaTopics.Of("card-payments");
+    public KafkaSettings Settings { get; }
+    public string StoreDirectory => _folder["store"];
+    public List<ServeProcess> Processes { get; } = [];
+
+    /// <summary>Everything that the topic of decisions had, in the order of arrival.</summary>
+    public ConcurrentQueue<PublishedDecision> Decisions { get; } = new();
+
+    /// <summary>Everything that the topic of dead letters had.</summary>
+    public ConcurrentQueue<(int Partition, JsonElement Json)> DeadLetters { get; } = new();
+
+    public ServeProcess StartProcess()
+    {
+        ServeProcess process = ServeProcess.Start(_configuration);
+        Processes.Add(process);
+        return process;
+    }
+
+    public static int PartitionOf(string customer) => KafkaPartitioner.Of(Encoding.UTF8.GetBytes(customer), PartitionCount);
+
+    /// <summary>Sends payments [from, to) of <see cref="Payments"/>.</summary>
+    public void Send(long from, long to, int customers = 500)
+    {
+        for (long number = from; number < to; number++) { Send(Payments.Customer(number, customers), Payments.Json(number, customers)); }
+    }
+
+    public void Send(string key, string json, Headers? headers = null) =>
+        _publisher.Publish(Topics.Transactions, -1, Encoding.UTF8.GetBytes(key), Encoding.UTF8.GetBytes(json), headers, error =>
+        {
+            if (error is not null) { Interlocked.Increment(ref _refused); }
+        }, _stop.Token);
+
+    public void Flush()
+    {
+        Assert.True(_publisher.Flush(TimeSpan.FromSeconds(60)), "the broker does not take the test's messages");
+        Assert.Equal(0, Interlocked.Read(ref _refused));
+    }
+
+    /// <summary>Waits until so many decisions were published.</summary>
+    public void WaitForDecisions(long count, TimeSpan? patience = null)
+    {
+        var waited = Stopwatch.StartNew();
+        while (Decisions.Count < count)
+        {
+            if (waited.Elapsed > (patience ?? TimeSpan.FromSeconds(90))) { Assert.Fail($"{Decisions.Count} of {count} decisions after {waited.Elapsed}:\n{string.Join("\n---\n", Processes.Select(p => p.Errors))}"); }
+            Thread.Sleep(20);
+        }
+    }
+
+    /// <summary>I1 to I4 for payments [0, count): one decision each, in the topic and in the store, the same; every log verifies.</summary>
+    public void AssertOneDecisionEach(long count)
+    {
+        Dictionary<string, int> published = Decisions.GroupBy(d => d.EventId).ToDictionary(g => g.Key, g => g.Count());
+        Assert.Empty(published.Where(p => p.Value > 1).Take(10));
+        Assert.Equal(count, published.Count);
+        var stored = new Dictionary<string, string>();
+        for (int partition = 0; partition < PartitionCount; partition++)
+        {
+            string folder = Path.Combine(StoreDirectory, $"{partition:D4}");
+            if (!Directory.Exists(folder)) { continue; }
+            RiskProcess.Run("verify", folder, "--json").Succeeded();
+            using var reader = DecisionLogReader.Open(folder);
+            while (reader.Read())
+            {
+                Assert.Equal(RecordFault.None, DecisionRecordCodec.Read(reader.Record, out DecisionRecord record));
+                Assert.True(stored.TryAdd(Encoding.UTF8.GetString(record.EventId), Encoding.UTF8.GetString(Service.Serving.ServeHost.RecordJson(reader.Record))), $"two decisions on {Encoding.UTF8.GetString(record.EventId)}");
+            }
+        }
+        Assert.Equal(count, stored.Count);
+        Assert.All(Decisions, d => Assert.Equal(stored[d.EventId], d.Json));
+    }
+
+    public void Dispose()
+    {
+        foreach (ServeProcess process in Processes) { process.Dispose(); }
+        _stop.Cancel();
+        _reading.Join();
+        _publisher.Dispose();
+        Broker.Dispose();
+        _stop.Dispose();
+        _folder.Dispose();
+    }
+
+    private void Read()
+    {
+        var config = new ConsumerConfig { BootstrapServers = Broker.BootstrapServers, GroupId = "reader", EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Earliest };
+        using IConsumer<byte[], byte[]> consumer = new ConsumerBuilder<byte[], byte[]>(config).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
+        consumer.Assign(Enumerable.Range(0, PartitionCount).SelectMany(p => new[] { Topics.Decisions, Topics.DeadLetters }.Select(t => new TopicPartitionOffset(t, p, Offset.Beginning))));
+        while (!_stop.IsCancellationRequested)
+        {
+            ConsumeResult<byte[], byte[]>? result;
+            try
+            {
+                result = consumer.Consume(50);
+            }
+            catch (ConsumeException)
+            {
+                continue; // brokers are down on purpose
+            }
+            if (result is null) { continue; }
+            string json = Encoding.UTF8.GetString(result.Message.Value);
+            if (result.Topic == Topics.DeadLetters) { DeadLetters.Enqueue((result.Partition.Value, JsonDocument.Parse(json).RootElement)); }
+            else { Decisions.Enqueue(new PublishedDecision(result.Partition.Value, result.Offset.Value, JsonDocument.Parse(json).RootElement.GetProperty("eventId").GetString()!, json, Stopwatch.GetTimestamp())); }
+        }
+    }
+}

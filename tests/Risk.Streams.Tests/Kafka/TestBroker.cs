@@ -1,0 +1,96 @@
+using System.Text;
+using Confluent.Kafka;
+using Risk.Cli.Benchmarks;
+using Risk.Core.Transactions;
+using Risk.Streams.Kafka;
+
+namespace Risk.Streams.Tests.Kafka;
+
+/// <summary>A test that orders faults from the broker, which only the mock takes.</summary>
+internal sealed class MockFactAttribute : FactAttribute
+{
+    public MockFactAttribute()
+    {
+        if (TestBroker.RealServers is not null)
+        {
+            Skip = "KAFKA_BOOTSTRAP_SERVERS names a real broker, and this test orders faults that only the mock cluster has";
+        }
+    }
+}
+
+/// <summary>The broker of one test: librdkafka's mock cluster, or the real one that KAFKA_BOOTSTRAP_SERVERS names. Topics and groups have names of their own.</summary>
+internal sealed class TestBroker : IDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly MockKafka? _mock;
+    private readonly string _prefix = "risk-test-" + Guid.NewGuid().ToString("N")[..12];
+
+    public TestBroker(int brokerCount = 1) => _mock = RealServers is null ? new MockKafka(brokerCount) : null;
+
+    public static string? RealServers { get; } = Environment.GetEnvironmentVariable("KAFKA_BOOTSTRAP_SERVERS") is { Length: > 0 } servers ? servers : null;
+
+    public MockKafka Mock => _mock ?? throw new InvalidOperationException("the test must be a MockFact");
+
+    public string BootstrapServers => _mock?.BootstrapServers ?? RealServers!;
+
+    public string Group => _prefix;
+
+    public string Topic(string name, int partitionCount)
+    {
+        string topic = $"{_prefix}.{name}";
+        if (_mock is not null)
+        {
+            _mock.CreateTopic(topic, partitionCount);
+        }
+        else
+        {
+            using IAdminClient admin = new AdminClientBuilder(new AdminClientConfig { BootstrapServers = BootstrapServers }).Build();
+            admin.CreateTopicsAsync([new() { Name = topic, NumPartitions = partitionCount, ReplicationFactor = 1 }]).GetAwaiter().GetResult();
+        }
+
+        return topic;
+    }
+
+    public KafkaSettings Settings(params (string Name, string Value)[] more)
+    {
+        var properties = new Dictionary<string, string>
+        {
+            ["bootstrap.servers"] = BootstrapServers,
+            // The mock lets a rebalance last one second less than a session; a real broker allows no shorter session than six seconds.
+            ["session.timeout.ms"] = RealServers is null ? "2000" : "6000",
+            ["heartbeat.interval.ms"] = "200",
+            ["reconnect.backoff.max.ms"] = "200",
+            ["retry.backoff.ms"] = "50",
+            ["retry.backoff.max.ms"] = "200",
+            ["topic.metadata.refresh.interval.ms"] = "500",
+        };
+        foreach ((string name, string value) in more)
+        {
+            properties[name] = value;
+        }
+
+        KafkaSettings? settings = KafkaSettings.Read(properties, Group, out CodedError error);
+        Assert.True(settings is not null, error.ToString());
+        return settings;
+    }
+
+    /// <summary>Writes messages <c>first</c> … <c>first + count − 1</c>, as texts, into one partition.</summary>
+    public void Fill(string topic, int partition, int first, int count)
+    {
+        using var publisher = new KafkaPublisher(Settings());
+        for (int number = first; number < first + count; number++)
+        {
+            publisher.Publish(topic, partition, null, Encoding.UTF8.GetBytes($"{number}"), null, error => Assert.Null(error), CancellationToken.None);
+        }
+
+        Assert.True(publisher.Flush(Patience), "the messages were not acknowledged in time");
+    }
+
+    public static void WaitUntil(Func<bool> condition, string what)
+    {
+        Assert.True(SpinWait.SpinUntil(() => { Thread.Sleep(5); return condition(); }, Patience), $"not in time: {what}");
+    }
+
+    public void Dispose() => _mock?.Dispose();
+}
