@@ -1,5 +1,6 @@
 using System.Text;
 using Risk.Core;
+using Risk.Core.Log;
 using Risk.Core.Transactions;
 using Risk.Service.Engine;
 using Risk.Streams;
@@ -18,6 +19,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     private readonly KafkaSettings _settings;
     private readonly KafkaConsumer _consumer;
     private readonly DecisionTopic?[] _decisions;
+    private LabelFeed? _labels;
     private readonly (long Offset, bool IsHeld)[] _held;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
@@ -67,6 +69,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     public void Run(ServeHost host)
     {
         _host = host;
+        if (host.Definition.Schema.Labels is not null) { _labels = new LabelFeed(host, _settings, Topics.Labels); }
         _polling = new Thread(Poll) { Name = "risk poll", IsBackground = true };
         _polling.Start();
     }
@@ -80,6 +83,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     public void Dispose()
     {
+        _labels?.Dispose();
         _consumer.Dispose();
         _publisher.Dispose();
         _stop.Dispose();
@@ -113,9 +117,10 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     }
 
     /// <summary>The shard takes records: publishes what the topic lacks, and reads on from the shard's position.</summary>
-    public void Begin(Shard shard)
+    public void Begin(Shard shard, IDecisionStore store)
     {
         _decisions[shard.Partition]?.CatchUp();
+        if (shard.Labels is { } kept) { _labels?.Follow(shard.Partition, store, kept, shard.Position.LabelLine); }
         _held[shard.Partition] = default;
         _consumer.Resume(shard.Partition);
         _consumer.Start(shard.Partition, shard.Position.Line > 0 ? shard.Position.Line : -1);
@@ -125,6 +130,13 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     public void Hold(int partition) => _consumer.Pause(partition);
 
     public void Publish(ShardBatch batch) => _decisions[batch.Shard!.Partition]?.Offer(batch);
+
+    /// <summary>The partition is given away.</summary>
+    public void Release(int partition)
+    {
+        _labels?.Unfollow(partition);
+        _decisions[partition] = null;
+    }
 
     /// <summary>Waits, a bounded time, until the shard's decisions are published.</summary>
     public void Drain(Shard shard)

@@ -118,11 +118,13 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     {
         PartitionHost? host = _partitions[partition];
         _partitions[partition] = null;
-        host?.Close(drain, shard =>
+        if (host is null) { return; }
+        host.Close(drain, shard =>
         {
             _kafka?.Drain(shard);
             shard.SaveSnapshotIf(SnapshotEvery / 10);
         });
+        _kafka?.Release(partition);
     }
 
     internal JsonTransactionParser CreateParser() => new(_options.Definition.Schema, Keys);
@@ -138,9 +140,10 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
             var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, labels, _options.Keys.Secret, identity);
             var snapshots = new StateSnapshots(_options.Store.Snapshots(partition), _options.Definition, log, SnapshotEvery);
             letters = _kafka?.DeadLetters(partition) ?? DeadLetterFile.Open(Path.Combine(_options.Configuration.Store.Directory, "dead-letters.jsonl"));
-            var shard = new Shard(partition, path, log, snapshots, letters, Keys, _batches.SizeMax, Clock) { Labels = labels };
+            var shard = new Shard(partition, path, log, snapshots, letters, Keys, _batches.SizeMax, Clock, labels);
             string source = _kafka?.SourceOf(partition) ?? "http";
             shard.LetterSource = new DeadLetterSource(identity.Source, source);
+            shard.LabelSource = new DeadLetterSource(_kafka?.Topics.Labels ?? "", $"labels|{source}");
             shard.Position = SourcePosition.Decode(log.LastPosition, source);
             if (shard.Position.Watermark > 0) { path.Features.AdvanceWatermark(shard.Position.Watermark); }
             _kafka?.Prepare(shard);
@@ -158,7 +161,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     {
         Counters.Add("risk_decisions_reapplied_total", "", shard.Recovery.Reapplied);
         ServeLog.Write("info", "PARTITION_OPEN", $"partition {partition.Partition}: {shard.Log.Size} decisions, {shard.Recovery.Snapshot} from the snapshot, {shard.Recovery.Reapplied} taken again, {shard.Path.Features.EntityCount} entities, {partition.TakeoverSeconds:F3} s");
-        _kafka?.Begin(shard);
+        _kafka?.Begin(shard, _options.Store);
     }
 
     private void Tick()
@@ -236,7 +239,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         for (int i = 0; i < outcomes.Length; i++) { Counters.Add("risk_decisions_total", s_outcomes[i], outcomes[i]); }
         Counters.Fault("DUP_SAME", scoring.Duplicates.Count);
         Counters.Fault("LATE", scoring.LateCount);
-        foreach (Rejection rejection in batch.Rejections)
+        foreach (Rejection rejection in batch.Rejections.Concat(batch.LabelRejections))
         {
             Counters.Fault(rejection.Code.Text());
             Counters.Add("risk_dead_letters_total", $"code=\"{rejection.Code.Text()}\"", 1);
