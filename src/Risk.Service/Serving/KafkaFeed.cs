@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using Risk.Core;
 using Risk.Core.Log;
@@ -21,6 +22,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     private readonly DecisionTopic?[] _decisions;
     private LabelFeed? _labels;
     private readonly (long Offset, bool IsHeld)[] _held;
+    private readonly ConcurrentDictionary<int, CodedError> _stopped = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private KafkaPublisher _publisher;
@@ -99,6 +101,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     {
         if (_failure is { } failure) { yield return ServeFaults.Explain(failure); }
         if (_consumer.BrokerDownSince is { } since) { yield return ("KAFKA_UNAVAILABLE", $"no broker can be reached since {since:O}; what comes by HTTP is decided, the topics wait"); }
+        foreach (CodedError error in _stopped.Values) { yield return (error.Code.Text(), error.Message); }
         foreach (DecisionTopic topic in _decisions.OfType<DecisionTopic>().Where(t => t.IsBehind)) { yield return ("PUBLISHING_BEHIND", $"partition {topic.Partition}: decisions wait in the log for their topic"); }
     }
 
@@ -135,6 +138,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     public void Release(int partition)
     {
         _labels?.Unfollow(partition);
+        _stopped.TryRemove(partition, out _);
         _decisions[partition] = null;
     }
 
@@ -167,6 +171,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     void IKafkaPartitions.Failed(int partition, CodedError error)
     {
+        _stopped[partition] = error;
         _host.Counters.Fault(error.Code.Text());
         ServeLog.Write("error", error.Code.Text(), error.Message);
     }

@@ -7,6 +7,9 @@ internal static class Payments
 {
     public static readonly DateTime Start = new(2026, 11, 1, 0, 0, 0, DateTimeKind.Utc);
 
+    /// <summary>A valid card number that may appear nowhere.</summary>
+    public const string CardNumber = "4111111111111111";
+
     public static string Id(long number) => string.Create(CultureInfo.InvariantCulture, $"p{number}");
 
     public static string Customer(long number, int customers = 500) => string.Create(CultureInfo.InvariantCulture, $"c{number * 7919 % customers}");
