@@ -1,5 +1,6 @@
 using Risk.Core.Costs;
 using Risk.Core.Decisions;
+using Risk.Core.Features;
 using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
@@ -13,11 +14,14 @@ namespace Risk.Core;
 public sealed class ScoringBatch
 {
     private readonly int[] _admitted;
+    private readonly int _featureCount;
+    private readonly List<int> _remoteLate = [];
 
     internal ScoringBatch(StreamSchema schema, int capacity, int featureCount, int inputCount)
     {
         Transactions = new TransactionBatch(schema, capacity);
         _admitted = new int[capacity];
+        _featureCount = featureCount;
         Views = new double[capacity * featureCount];
         Late = new bool[capacity];
         ViewFloats = new float[capacity * featureCount];
@@ -71,8 +75,29 @@ public sealed class ScoringBatch
     public double CalibratedScore(int k) => Scores[k];
     public Outcome Outcome(int k) => Results[k].Outcome;
 
+    /// <summary>
+    /// An owner's answer for result row <paramref name="k"/>: the values of its entities, and whether it found the transaction late.
+    /// A column that no owner answered must be put too, with <see cref="PutRemoteAbsent"/> before the answers.
+    /// </summary>
+    public void PutRemote(RemoteColumns columns, int k, int owner, int owners, ReadOnlySpan<double> values, bool late)
+    {
+        columns.Scatter(Transactions, _admitted[k], owner, owners, values, View(k));
+        if (late) { _remoteLate.Add(k); }
+    }
+
+    /// <summary>Every remote column of result row <paramref name="k"/> as it is without the entity.</summary>
+    public void PutRemoteAbsent(RemoteColumns columns, int k) => columns.ScatterAbsent(View(k));
+
+    private Span<double> View(int k) => Views.AsSpan(k * _featureCount, _featureCount);
+
+    internal void MarkRemoteLate()
+    {
+        foreach (int k in _remoteLate) { Late[k] = true; }
+    }
+
     public void Clear()
     {
+        _remoteLate.Clear();
         Transactions.Clear();
         Count = 0;
         Duplicates.Clear();

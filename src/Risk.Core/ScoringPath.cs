@@ -31,12 +31,13 @@ public sealed class ScoringPath
     /// <param name="shap">Explains the champion; null when its form cannot be explained.</param>
     /// <param name="labels">Outcomes that become known while the stream runs; null for none.</param>
     /// <param name="secret">The engine's token key.</param>
-    public ScoringPath(StreamDefinition definition, ChampionModel champion, ModelLadder ladder, TreeShap? shap, ILabelSource? labels, KeyedHash secret, RecordIdentity identity)
+    /// <param name="scope">The entities whose history is kept here; null for all. See <see cref="Admit"/>.</param>
+    public ScoringPath(StreamDefinition definition, ChampionModel champion, ModelLadder ladder, TreeShap? shap, ILabelSource? labels, KeyedHash secret, RecordIdentity identity, FeatureScope? scope = null)
     {
         _definition = definition;
         _champion = champion;
         _ladder = ladder;
-        _features = new FeatureEngine(definition.Catalog, labels);
+        _features = new FeatureEngine(definition.Catalog, labels, scope: scope);
         _known = new Deduplicator();
         var reasons = new DecisionReasons(shap, champion.Columns, definition.Catalog, definition.Policy);
         _recorder = new DecisionRecorder(definition, champion, ladder, reasons, secret, identity);
@@ -58,6 +59,18 @@ public sealed class ScoringPath
     public void Decide(ScoringBatch batch)
     {
         Dedupe(batch);
+        DecideAdmitted(batch);
+    }
+
+    /// <summary>
+    /// Stage 3 alone, for a path whose scope leaves entities to other owners: between this and <see cref="DecideAdmitted"/> the
+    /// host asks them for the admitted rows and puts their answers in (<see cref="ScoringBatch.PutRemote"/>).
+    /// </summary>
+    public void Admit(ScoringBatch batch) => Dedupe(batch);
+
+    /// <summary>Stages 4 to 7 for what <see cref="Admit"/> let in.</summary>
+    public void DecideAdmitted(ScoringBatch batch)
+    {
         BuildFeatures(batch);
         Score(batch);
         ApplyPolicy(batch);
@@ -72,6 +85,9 @@ public sealed class ScoringPath
         Dedupe(batch);
         BuildFeatures(batch);
     }
+
+    /// <summary>A transaction that was decided turned out positive; <paramref name="row"/> is made again from its canonical bytes. See <see cref="FeatureEngine.Learn"/>.</summary>
+    public bool Learn(TransactionBatch batch, int row, long? knownAt) => _features.Learn(batch, row, knownAt);
 
     private void Dedupe(ScoringBatch batch)
     {
@@ -92,6 +108,7 @@ public sealed class ScoringPath
     {
         int count = batch.Count * _features.FeatureCount;
         _features.Build(batch.Transactions, batch.Admitted, batch.Views.AsSpan(0, count), batch.Late.AsSpan(0, batch.Count));
+        batch.MarkRemoteLate();
         // Models, rules and the record see one and the same numbers, in the models' precision; so a decision can be derived
         // again from what is recorded, to the bit.
         for (int i = 0; i < count; i++)

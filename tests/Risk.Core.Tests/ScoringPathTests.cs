@@ -45,7 +45,7 @@ public sealed class ScoringPathTests
         path.Decide(batch);
 
         Assert.Equal([0, 3], batch.Admitted.ToArray());
-        Assert.Equal(1, batch.Duplicates);
+        Assert.Equal((1, 0L), Assert.Single(batch.Duplicates));
         Assert.Equal((2, 0L), Assert.Single(batch.Conflicts));
     }
 

@@ -3,6 +3,7 @@ using Npgsql;
 using NpgsqlTypes;
 using Risk.Core.Log;
 using Risk.Storage.Log;
+using Risk.Storage.Postgres;
 using Workload = Risk.Storage.Log.DecisionLogBenchmark;
 
 namespace Risk.Cli.Benchmarks;
@@ -80,6 +81,7 @@ internal sealed class DecisionLogBenchmark : IBenchmark
             result.Note($"ours, {size} a commit, last run: {log.Last.Seconds:0.00} s, of which {log.Last.LogSeconds:0.00} s appending and committing; {log.Last.ProcessorSeconds:0.00} s of processor time, tiles and their hashes included");
         }
 
+        CompareStore(context, server, decisions, result);
         using var ours = new GrowingLog(decisions, BatchSizes[0]);
         ours.Run();
         var (recordBytes, payloadBytes) = ((int)ours.Last.RecordBytesMean, (int)ours.Last.PayloadBytesMean);
@@ -94,9 +96,56 @@ internal sealed class DecisionLogBenchmark : IBenchmark
         result.Note("within a run PostgreSQL writes its log only (its tables wait for a checkpoint); ours also writes its tiles and signs a checkpoint a second");
     }
 
-    private static (double PerSecond, double CommitMicrosP99) CopyAll(NpgsqlConnection connection, long decisions, int batchSize)
+    /// <summary>
+    /// The decision store in PostgreSQL against a bare COPY of the same bytes into a table without a key: what keys, the
+    /// index by event, tiles, fence and hashing cost together; then without that index.
+    /// </summary>
+    private static void CompareStore(BenchmarkContext context, PostgresServer server, long decisions, BenchmarkResult result)
     {
-        Empty(connection);
+        using NpgsqlConnection connection = server.Connect();
+        Execute(connection, "CREATE TABLE bare (sequence bigint, event_id text, record bytea, payload bytea)");
+        PostgresMigrations.Apply(server.ConnectionString);
+        using PostgresDecisionStore store = PostgresDecisionStore.Connect(new PostgresStoreOptions { ConnectionString = server.ConnectionString, Stream = "benchmark", KeySeed = new byte[32] });
+        using IDecisionLog log = store.Open(0, "");
+        foreach (bool isIndexed in (bool[])[true, false])
+        {
+            if (!isIndexed)
+            {
+                Execute(connection, "DROP INDEX risk.entry_by_event");
+            }
+
+            foreach (int size in BatchSizes)
+            {
+                PairedRuns runs = PairedRuns.Measure(
+                    context,
+                    $"PostgreSQL store, {size} a commit",
+                    () => AppendAll(connection, log, decisions, size),
+                    () => CopyAll(connection, decisions, size, "bare").PerSecond);
+                result.Compare($"PostgreSQL store{(isIndexed ? "" : " without the index by event")}, {size} a commit", "decisions/s", Better.Higher, $"{server.Version} bare COPY", runs);
+            }
+        }
+    }
+
+    private static double AppendAll(NpgsqlConnection connection, IDecisionLog log, long decisions, int batchSize)
+    {
+        Execute(connection, "CHECKPOINT");
+        var group = new DecisionGroup();
+        byte[] commitments = new byte[batchSize * LogFormat.HashBytes];
+        long end = log.Size + decisions;
+        long started = Stopwatch.GetTimestamp();
+        while (log.Size < end)
+        {
+            Workload.Fill(group, commitments, log.Size, (int)Math.Min(batchSize, end - log.Size));
+            log.Append(group);
+            log.Commit();
+        }
+
+        return decisions / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    private static (double PerSecond, double CommitMicrosP99) CopyAll(NpgsqlConnection connection, long decisions, int batchSize, string table = "decisions")
+    {
+        Empty(connection, table);
         var group = new DecisionGroup();
         byte[] commitments = new byte[batchSize * LogFormat.HashBytes];
         var micros = new List<double>();
@@ -105,7 +154,7 @@ internal sealed class DecisionLogBenchmark : IBenchmark
         {
             Workload.Fill(group, commitments, first, (int)Math.Min(batchSize, decisions - first));
             long before = Stopwatch.GetTimestamp();
-            CopyBatch(connection, group); // on its own, a COPY is one transaction: Complete returns when it is durable
+            CopyBatch(connection, group, table); // on its own, a COPY is one transaction: Complete returns when it is durable
             micros.Add(Stopwatch.GetElapsedTime(before).TotalMicroseconds);
         }
 
@@ -114,9 +163,9 @@ internal sealed class DecisionLogBenchmark : IBenchmark
         return (decisions / seconds, micros[(int)(micros.Count * 0.99)]);
     }
 
-    private static void CopyBatch(NpgsqlConnection connection, DecisionGroup group)
+    private static void CopyBatch(NpgsqlConnection connection, DecisionGroup group, string table)
     {
-        using NpgsqlBinaryImporter rows = connection.BeginBinaryImport("COPY decisions FROM STDIN (FORMAT BINARY)");
+        using NpgsqlBinaryImporter rows = connection.BeginBinaryImport($"COPY {table} FROM STDIN (FORMAT BINARY)");
         for (int i = 0; i < group.Count; i++)
         {
             rows.StartRow();
@@ -130,9 +179,9 @@ internal sealed class DecisionLogBenchmark : IBenchmark
     }
 
     /// <summary>Empties the table and writes what is pending, so that no run pays for the one before it.</summary>
-    private static void Empty(NpgsqlConnection connection)
+    private static void Empty(NpgsqlConnection connection, string table = "decisions")
     {
-        Execute(connection, "TRUNCATE decisions");
+        Execute(connection, $"TRUNCATE {table}");
         Execute(connection, "CHECKPOINT");
     }
 

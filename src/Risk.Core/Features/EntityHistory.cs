@@ -409,6 +409,78 @@ internal sealed unsafe class EntityHistory
         if (!late) { Insert(record, e); }
     }
 
+    /// <summary>
+    /// The features of an event that is in the history, as of its own time, changing nothing: the event is taken out of
+    /// the scratch, read before, put in again, read after. Where it is gone from the history it is answered like a late one.
+    /// </summary>
+    public void Answer(long* record, long* e, Span<double> view)
+    {
+        long time = Time(e);
+        bool counted = record[EntityPlan.LastTime] != 0 && time >= record[EntityPlan.FirstTime] && time <= record[EntityPlan.LastTime];
+        BeginScratch(record);
+        foreach (EntityPlan.Group group in _plan.Groups)
+        {
+            if (group.Finite) { FillScratch(record, group, time, without: e); }
+            else if (counted) { LeaveHistory(group, e); }
+        }
+        foreach (ref readonly EntityPlan.Emission emission in _plan.Before.AsSpan()) { Emit(_scratch, emission, time, view); }
+        foreach (EntityPlan.Group group in _plan.Groups)
+        {
+            if (!group.Finite) { EnterHistory(_scratch, group, e); }
+            else if (group.Delay == 0) { Enter(_scratch + group.Offset, group, e, End(_scratch + group.Offset)); }
+        }
+        foreach (ref readonly EntityPlan.Emission emission in _plan.After.AsSpan()) { Emit(_scratch, emission, time, view); }
+        ReleaseParts(_scratch);
+    }
+
+    // What can be taken out of a whole history: its count and sums. Its extremes and its last value cannot.
+    private void LeaveHistory(EntityPlan.Group group, long* e)
+    {
+        long* g = _scratch + group.Offset;
+        if (!Passes(group, *e) || (uint)g[EntityPlan.HistoryCounts] == 0) { return; }
+        g[EntityPlan.HistoryCounts]--;
+        bool empty = (uint)g[EntityPlan.HistoryCounts] == 0;
+        foreach (ref readonly EntityPlan.Part part in group.Parts.AsSpan())
+        {
+            double* state = (double*)(_scratch + part.Offset);
+            double value = *(double*)(e + part.EventWord);
+            if (part.Kind == EntityPlan.PartKind.Sum) { DoubleDouble.Add(state, -value); }
+            else if (part.Kind == EntityPlan.PartKind.SumOfSquares) { DoubleDouble.AddSquare(state, value, -1); }
+            else { continue; }
+            if (empty) { state[0] = state[1] = 0; }
+        }
+    }
+
+    private void FillScratch(long* record, EntityPlan.Group group, long time, long* without)
+    {
+        uint start = UpperBound(record, time - group.Delay - group.Window), end = UpperBound(record, time - group.Delay);
+        long* g = _scratch + group.Offset;
+        uint self = group.Delay > 0 ? end : FindSame(record, without, start, end);
+        for (uint i = start; i != end; i++)
+        {
+            if (i != self) { Enter(g, group, Event(record, i), i); }
+        }
+        // The last event before this one is not this one.
+        if (self + 1 == end) { end--; }
+        g[EntityPlan.Bounds] = (long)end << 32 | start;
+    }
+
+    /// <summary>The event's place in the ring; <paramref name="end"/> when it is gone. Events that are alike in every word are one as good as the other.</summary>
+    private uint FindSame(long* record, long* e, uint start, uint end)
+    {
+        for (uint i = end; i != start && Time(Event(record, i - 1)) == Time(e); i--)
+        {
+            if (IsSame(Event(record, i - 1), e)) { return i - 1; }
+        }
+        return end;
+    }
+
+    private bool IsSame(long* left, long* right)
+    {
+        if ((*left | EntityPlan.LabelFlag) != (*right | EntityPlan.LabelFlag)) { return false; }
+        return new ReadOnlySpan<long>(left + 1, _plan.EventWords - 1).SequenceEqual(new ReadOnlySpan<long>(right + 1, _plan.EventWords - 1));
+    }
+
     private void BeginScratch(long* record)
     {
         new ReadOnlySpan<long>(record, _plan.RecordWords).CopyTo(new Span<long>(_scratch, _plan.RecordWords));

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using Risk.Core.Transactions;
+
 namespace Risk.Core.Features;
 
 /// <summary>
@@ -70,6 +73,10 @@ internal sealed class EntityPlan
 
     /// <summary>One feature to write: from which words, to which place of the view.</summary>
     internal readonly record struct Emission(AggregateKind Kind, Group Group, int Counts, int Part, int SecondPart, int EventWord, int Output, double Default);
+
+    /// <summary>The entity's key among a row's keys; default when a part of it is absent.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public EntityKey KeyOf(ReadOnlySpan<EntityKey> keys) => EntityDefinition.KeyOf(KeyFields, keys);
 
     /// <summary>Compiles the features of one entity; <paramref name="features"/> pairs each with its place in the view.</summary>
     public static EntityPlan Compile(int entity, EntityDefinition definition, IReadOnlyList<(FeatureDefinition Feature, int Output)> features, long grace)

@@ -33,6 +33,9 @@ public sealed class FeatureCatalog
     public IReadOnlyList<FeatureDefinition> Features { get; }
     public int Count => Features.Count;
 
+    /// <summary>Whether all of an entity's transactions have one subject (the card itself, a card at a merchant), so that the subject's shard has its whole history.</summary>
+    public bool IsOfSubject(int entity) => Entities[entity].KeyFields.Contains(Schema.SubjectKey);
+
     public bool TryFeature(string name, out int index) => _indexOf.TryGetValue(name, out index);
 
     /// <summary>Reads and validates a catalog; null when <paramref name="errors"/> got at least one entry (CATALOG_INVALID, CATALOG_NAME_UNKNOWN, CONDITION_…).</summary>

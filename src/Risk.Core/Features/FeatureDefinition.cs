@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Risk.Core.Decisions;
+using Risk.Core.Transactions;
 
 namespace Risk.Core.Features;
 
@@ -50,7 +52,21 @@ public sealed record FeatureDefinition
 }
 
 /// <summary>An entity that owns history: its name and the schema's key fields that identify it.</summary>
-public sealed record EntityDefinition(string Name, IReadOnlyList<int> KeyFields, long IdleRetention);
+public sealed record EntityDefinition(string Name, IReadOnlyList<int> KeyFields, long IdleRetention)
+{
+    /// <summary>The entity's key among a row's keys; default when a part of it is absent.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static EntityKey KeyOf(int[] fields, ReadOnlySpan<EntityKey> keys)
+    {
+        EntityKey key = keys[fields[0]];
+        for (int k = 1; k < fields.Length; k++)
+        {
+            EntityKey next = keys[fields[k]];
+            key = key == default || next == default ? default : EntityKey.Combine(key, next);
+        }
+        return key;
+    }
+}
 
 /// <summary>A condition on the event that decides whether it counts; shared by the features that declare the same one.</summary>
 public sealed record FilterDefinition(Condition Condition, string Json);

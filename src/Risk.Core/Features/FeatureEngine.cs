@@ -39,27 +39,34 @@ public sealed unsafe class FeatureEngine
     private readonly long* _event;
     private readonly long[] _filterFlags;
     private readonly long _grace;
+    private readonly FeatureScope _scope;
+    private readonly LearnedLabels _learned;
 
     /// <param name="labels">Outcomes that become known while the stream runs; null for none.</param>
     /// <param name="newMemory">Told address and bytes of each large piece of state memory before it is used, so that a host may ask its system for huge pages; null for nothing.</param>
-    public FeatureEngine(FeatureCatalog catalog, ILabelSource? labels = null, Action<nint, nint>? newMemory = null)
+    /// <param name="scope">The entities whose history is kept here; null for all.</param>
+    public FeatureEngine(FeatureCatalog catalog, ILabelSource? labels = null, Action<nint, nint>? newMemory = null, FeatureScope? scope = null)
     {
+        _scope = scope ?? FeatureScope.All;
         _arena = new BlockArena(newMemory);
         _catalog = catalog;
         _labels = labels;
-        _grace = catalog.Schema.Grace;
+        _grace = Math.Max(catalog.Schema.Grace, _scope.Skew);
         _calendar = new Calendar(catalog.Zone);
         var indexed = catalog.Features.Select((f, i) => (Feature: f, Output: i)).ToArray();
         _stateless = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Field or FeatureSource.Calendar).Select(f => f.Feature)];
         _statelessOutput = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Field or FeatureSource.Calendar).Select(f => f.Output)];
-        _derived = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Ratio or FeatureSource.Difference).Select(f => f.Feature)];
-        _derivedOutput = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Ratio or FeatureSource.Difference).Select(f => f.Output)];
-        _plans = [.. indexed.Where(f => f.Feature.Source == FeatureSource.Aggregate).GroupBy(f => f.Feature.Entity).OrderBy(g => g.Key)
+        // Derived from features of several owners: only the subject's shard has them all.
+        _derived = [.. indexed.Where(f => _scope.HasView && f.Feature.Source is (FeatureSource.Ratio or FeatureSource.Difference)).Select(f => f.Feature)];
+        _derivedOutput = [.. indexed.Where(f => _scope.HasView && f.Feature.Source is (FeatureSource.Ratio or FeatureSource.Difference)).Select(f => f.Output)];
+        _plans = [.. indexed.Where(f => f.Feature.Source == FeatureSource.Aggregate && _scope.Holds(catalog, f.Feature.Entity)).GroupBy(f => f.Feature.Entity).OrderBy(g => g.Key)
             .Select(g => EntityPlan.Compile(g.Key, catalog.Entities[g.Key], [.. g], _grace))];
         _tables = [.. _plans.Select(p => new EntityTable(_arena, p.RecordWords))];
         _histories = [.. _plans.Select(p => new EntityHistory(p, _arena, _grace))];
         _labelPlans = [.. Enumerable.Range(0, _plans.Length).Where(i => _plans[i].HasLabels)];
         _labelQueue = new LabelQueue(_labelPlans.Length);
+        // A label that is due later than this after its event finds no event in any window any more.
+        _learned = new LearnedLabels(_grace + _labelPlans.Select(i => _plans[i].IdleRetention).DefaultIfEmpty(0).Max());
         _keys = new EntityKey[AheadRows * 2 * _plans.Length];
         _records = new nint[AheadRows * 2 * _plans.Length];
         _filterFlags = new long[_plans.Length];
@@ -78,7 +85,8 @@ public sealed unsafe class FeatureEngine
     /// <summary>
     /// Applies the rows in order and writes their views. <paramref name="rows"/>: row numbers of the batch, ascending;
     /// <paramref name="views"/>: shape [rows × FeatureCount], row-major; <paramref name="late"/>: shape [rows], whether the
-    /// event came after the grace period (answered, but not taken into the history).
+    /// event came after the grace period (answered, but not taken into the history). Columns of entities that this engine's
+    /// scope leaves to others are read, for what is derived from them, and not written.
     /// </summary>
     public void Build(TransactionBatch batch, ReadOnlySpan<int> rows, Span<double> views, Span<bool> late)
     {
@@ -115,13 +123,8 @@ public sealed unsafe class FeatureEngine
         ReadOnlySpan<EntityKey> keys = batch.Keys.Slice(row * batch.Schema.KeyFields.Count, batch.Schema.KeyFields.Count);
         for (int p = 0; p < _plans.Length; p++)
         {
-            int[] fields = _plans[p].KeyFields;
-            EntityKey key = keys[fields[0]];
-            for (int k = 1; k < fields.Length; k++)
-            {
-                EntityKey next = keys[fields[k]];
-                key = key == default || next == default ? default : EntityKey.Combine(key, next);
-            }
+            EntityKey key = _plans[p].KeyOf(keys);
+            if (_scope.Owners > 1 && !_scope.Owns(key)) { key = default; } // another owner's: asked elsewhere, absent here
             _keys[place + p] = key;
             _tables[p].Prefetch(key);
         }
@@ -155,13 +158,7 @@ public sealed unsafe class FeatureEngine
         ApplyDueLabels(Watermark);
 
         ReadOnlySpan<double> numbers = batch.Numbers.Slice(row * batch.Schema.NumberFields.Count, batch.Schema.NumberFields.Count);
-        long local = _calendar.ToLocal(time);
-        for (int i = 0; i < _stateless.Length; i++)
-        {
-            FeatureDefinition feature = _stateless[i];
-            double value = feature.Source == FeatureSource.Field ? numbers[feature.Field] : Calendar.Read(feature, local);
-            view[_statelessOutput[i]] = double.IsNaN(value) ? feature.Default : value;
-        }
+        WriteStateless(numbers, time, view);
 
         var inputs = new ConditionInputs(batch, row, numbers, view);
         for (int p = 0; p < _plans.Length; p++)
@@ -174,24 +171,42 @@ public sealed unsafe class FeatureEngine
                 _filterFlags[p] = 0;
                 continue;
             }
-            long flags = 0;
-            for (int f = 0; f < plan.Filters.Length; f++)
-            {
-                if (_catalog.Filters[plan.Filters[f]].Condition.Evaluate(inputs)) { flags |= 2L << f; }
-            }
-            _filterFlags[p] = flags;
-            long* e = _event;
-            e[0] = time << EntityPlan.FlagBits | flags;
-            int word = 1;
-            foreach (int number in plan.EventNumbers) { *(double*)(e + word++) = numbers[number]; }
-            foreach (int key in plan.EventKeys)
-            {
-                EntityKey distinct = batch.Keys[row * batch.Schema.KeyFields.Count + key];
-                e[word++] = (long)(distinct.High ^ distinct.Low);
-            }
-            _histories[p].Apply(record, e, late, Expiry(plan), view);
+            _filterFlags[p] = FilterFlags(plan, inputs);
+            WriteEvent(plan, batch, row, numbers, time, _filterFlags[p]);
+            _histories[p].Apply(record, _event, late, Expiry(plan), view);
         }
 
+        WriteDerived(view);
+        if (_labels is not null && !late) { AwaitLabel(batch, row, place, time); }
+        return late;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void WriteStateless(ReadOnlySpan<double> numbers, long time, Span<double> view)
+    {
+        long local = _calendar.ToLocal(time);
+        for (int i = 0; i < _stateless.Length; i++)
+        {
+            FeatureDefinition feature = _stateless[i];
+            double value = feature.Source == FeatureSource.Field ? numbers[feature.Field] : Calendar.Read(feature, local);
+            view[_statelessOutput[i]] = double.IsNaN(value) ? feature.Default : value;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private long FilterFlags(EntityPlan plan, in ConditionInputs inputs)
+    {
+        long flags = 0;
+        for (int f = 0; f < plan.Filters.Length; f++)
+        {
+            if (_catalog.Filters[plan.Filters[f]].Condition.Evaluate(inputs)) { flags |= 2L << f; }
+        }
+        return flags;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void WriteDerived(Span<double> view)
+    {
         for (int i = 0; i < _derived.Length; i++)
         {
             FeatureDefinition feature = _derived[i];
@@ -199,14 +214,79 @@ public sealed unsafe class FeatureEngine
             double value = feature.Source == FeatureSource.Difference ? left - right : right == 0 ? double.NaN : left / right;
             view[_derivedOutput[i]] = double.IsNaN(value) ? feature.Default : value;
         }
-        if (_labels is not null && !late) { AwaitLabel(batch, row, place, time); }
-        return late;
+    }
+
+    /// <summary>The row in ring form, into <see cref="_event"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void WriteEvent(EntityPlan plan, TransactionBatch batch, int row, ReadOnlySpan<double> numbers, long time, long flags)
+    {
+        long* e = _event;
+        e[0] = time << EntityPlan.FlagBits | flags;
+        int word = 1;
+        foreach (int number in plan.EventNumbers) { *(double*)(e + word++) = numbers[number]; }
+        foreach (int key in plan.EventKeys)
+        {
+            EntityKey distinct = batch.Keys[row * batch.Schema.KeyFields.Count + key];
+            e[word++] = (long)(distinct.High ^ distinct.Low);
+        }
+    }
+
+    /// <summary>
+    /// The view of a transaction that is in the history already, as of its event time: nothing is counted again. Of a
+    /// whole history the smallest, largest and last value stay those of all events so far. <paramref name="view"/>: shape [FeatureCount].
+    /// </summary>
+    public void Answer(TransactionBatch batch, int row, Span<double> view)
+    {
+        long time = batch.EventTimes[row];
+        ReadOnlySpan<double> numbers = batch.Numbers.Slice(row * batch.Schema.NumberFields.Count, batch.Schema.NumberFields.Count);
+        WriteStateless(numbers, time, view);
+        FindKeys(batch, row, 0);
+        var inputs = new ConditionInputs(batch, row, numbers, view);
+        for (int p = 0; p < _plans.Length; p++)
+        {
+            if (_keys[p] == default || !_tables[p].TryFind(_keys[p], out long* record))
+            {
+                _histories[p].ApplyAbsent(view);
+                continue;
+            }
+            WriteEvent(_plans[p], batch, row, numbers, time, FilterFlags(_plans[p], inputs));
+            _histories[p].Answer(record, _event, view);
+        }
+        WriteDerived(view);
+    }
+
+    /// <summary>
+    /// Takes in that a transaction of earlier turned out positive; it must be one that <see cref="Build"/> took into the
+    /// history (not late). The label counts from its due time on: <paramref name="knownAt"/>, or event time plus the
+    /// stream's delay; at once when that is over. The state is then the same as if the label had been known up front.
+    /// </summary>
+    /// <returns>False when the label was learned before, or is due so long after its event that no window holds it any more.</returns>
+    public bool Learn(TransactionBatch batch, int row, long? knownAt)
+    {
+        if (_labelPlans.Length == 0) { return false; }
+        long time = batch.EventTimes[row], due = knownAt ?? time + _catalog.Schema.LabelDelay;
+        if (!_learned.TryAdd(batch.EventKeys[row], time, due, Watermark)) { return false; }
+        ReadOnlySpan<double> numbers = batch.Numbers.Slice(row * batch.Schema.NumberFields.Count, batch.Schema.NumberFields.Count);
+        double[] view = new double[FeatureCount]; // only filters read it
+        WriteStateless(numbers, time, view);
+        FindKeys(batch, row, 0);
+        var inputs = new ConditionInputs(batch, row, numbers, view);
+        foreach (int p in _labelPlans) { _filterFlags[p] = _keys[p] == default ? 0 : FilterFlags(_plans[p], inputs); }
+        Await(0, due, time);
+        ApplyDueLabels(Watermark);
+        return true;
     }
 
     private void AwaitLabel(TransactionBatch batch, int row, int place, long time)
     {
         if (_labelPlans.Length == 0 || !_labels!.IsPositive(batch.EventKeys[row], out long? knownAt)) { return; }
-        Span<long> words = _labelQueue.Insert(knownAt ?? time + _catalog.Schema.LabelDelay, time);
+        Await(place, knownAt ?? time + _catalog.Schema.LabelDelay, time);
+    }
+
+    private void Await(int place, long due, long time)
+    {
+        if (due - time > _learned.Reach) { return; }
+        Span<long> words = _labelQueue.Insert(due, time);
         for (int i = 0; i < _labelPlans.Length; i++)
         {
             EntityKey key = _keys[place + _labelPlans[i]];
@@ -231,13 +311,14 @@ public sealed unsafe class FeatureEngine
     }
 
     // First word of a snapshot. It changes with the layout of records, so that no build reads another's.
-    private const long SnapshotFormat = 0x5249_534B_0000_0002;
+    private const long SnapshotFormat = 0x5249_534B_0000_0003;
 
     /// <summary>Writes the whole state; <see cref="Restore"/> reads it into an engine of the same catalog, bit for bit.</summary>
     public void Save(System.Buffers.IBufferWriter<byte> output)
     {
         SnapshotWords.Write(output, [SnapshotFormat, Watermark, _labelQueue.Words.Length]);
         SnapshotWords.Write(output, _labelQueue.Words);
+        _learned.Save(output);
         for (int p = 0; p < _plans.Length; p++)
         {
             EntityHistory history = _histories[p];
@@ -254,6 +335,7 @@ public sealed unsafe class FeatureEngine
         if (input.Next() != SnapshotFormat) { throw new InvalidDataException("the feature snapshot is of a build that lays out its state differently"); }
         Watermark = input.Next();
         _labelQueue.Restore(input.Next((int)input.Next()));
+        _learned.Restore(ref input);
         for (int p = 0; p < _plans.Length; p++)
         {
             long count = input.Next();

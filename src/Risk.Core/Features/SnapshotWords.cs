@@ -29,6 +29,8 @@ internal static class SnapshotWords
             return word;
         }
 
+        public readonly ReadOnlySpan<long> Rest => _words;
+
         public ReadOnlySpan<long> Next(int count)
         {
             ReadOnlySpan<long> words = _words[..count];

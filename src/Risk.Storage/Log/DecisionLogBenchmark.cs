@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Risk.Core.Log;
+using Risk.Core.Transactions;
 
 namespace Risk.Storage.Log;
 
@@ -165,7 +166,8 @@ internal static class DecisionLogBenchmark
                 Actor = "engine"u8,
                 SolelyAutomated = true,
             };
-            group.CommitRecord(DecisionRecordCodec.Write(record, group.ReserveRecord(DecisionRecordCodec.BytesMax(record))));
+            int recordBytes = DecisionRecordCodec.Write(record, group.ReserveRecord(DecisionRecordCodec.BytesMax(record)));
+            group.CommitRecord(recordBytes, EntityKey.Combine(new EntityKey((ulong)sequence, 1), new EntityKey(2, 3)));
         }
 
         Span<byte> position = stackalloc byte[sizeof(long)];

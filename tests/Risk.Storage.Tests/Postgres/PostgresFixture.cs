@@ -102,11 +102,15 @@ public abstract class PostgresTest(PostgresFixture postgres) : IDisposable
 
     public void Dispose()
     {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected virtual void Dispose(bool disposing)
+    {
         for (int i = _open.Count - 1; i >= 0; i--)
         {
             _open[i].Dispose();
         }
-
-        GC.SuppressFinalize(this);
     }
 }
