@@ -56,6 +56,9 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         _meter = CostMeter.Measured(options.Prices, options.Machine);
         _partitions = new PartitionHost?[partitionCount];
         _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, _meter, Clock, isReproducible: false);
+        foreach (string code in ServeFaults.Codes) { Counters.Declare("risk_faults_total", $"code=\"{code}\""); }
+        foreach (string outcome in s_outcomes) { Counters.Declare("risk_decisions_total", outcome); }
+        foreach (string name in (ReadOnlySpan<string>)["risk_transactions_total", "risk_labels_total", "risk_published_total", "risk_backpressure_total"]) { Counters.Declare(name); }
         _ticker = new Thread(Tick) { Name = "risk tick", IsBackground = true };
     }
 
@@ -91,6 +94,10 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         kafka?.Run(host);
         return (host, null);
     }
+
+    /// <summary>Ends when the process can do nothing more for its stream and should be started again: the brokers will not have it.</summary>
+    /// <exception cref="IOException">Why; the message begins with the code.</exception>
+    public Task Ended => _kafka?.Ended ?? Task.Delay(Timeout.Infinite);
 
     /// <summary>Stops taking, drains what was taken, gives every partition away.</summary>
     public async ValueTask DisposeAsync()
