@@ -24,7 +24,7 @@ internal static class ClusterSilo
         Directory.CreateDirectory(directory);
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
-        using IDecisionStore store = StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, directory);
+        using IDecisionStore store = StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, directory, configuration.Keys);
         var activations = new ShardActivations();
         var options = new ServeOptions(configuration with { Listen = cluster.Listen }, files.Definition, ModelFiles.Load(files.Definition), keys, store, null, prices, machine, null)
         {

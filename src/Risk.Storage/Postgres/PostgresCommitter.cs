@@ -61,9 +61,21 @@ internal sealed class PostgresCommitter(NpgsqlDataSource source, PostgresStoreOp
         var staged = new List<PostgresDecisionLog>(open.Count);
         while (StageAll(open, staged, failures))
         {
-            if (Send(staged) is null)
+            DecisionLogException? together = Send(staged);
+            if (together is null)
             {
                 continue;
+            }
+
+            if (together.IsRetriable)
+            {
+                // The database was waited for already; log by log it would be as long again for each.
+                foreach (PostgresDecisionLog log in staged)
+                {
+                    failures.Add((log, together));
+                }
+
+                return;
             }
 
             // One log's failure must not keep the others from being committed.

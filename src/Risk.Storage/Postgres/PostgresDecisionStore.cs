@@ -135,12 +135,13 @@ internal sealed class PostgresDecisionStore : IDecisionStore
 
     private static NpgsqlConnectionStringBuilder Settings(PostgresStoreOptions options)
     {
-        var settings = new NpgsqlConnectionStringBuilder(options.ConnectionString)
+        var given = new NpgsqlConnectionStringBuilder(options.ConnectionString);
+        return new NpgsqlConnectionStringBuilder(options.ConnectionString)
         {
             ApplicationName = "risk",
             // Acknowledged means durable, whatever the server's default; and a writer that stops within a transaction (a
             // process paused, a cable pulled) must not hold a commit's number for long.
-            Options = "-c synchronous_commit=on -c idle_in_transaction_session_timeout=10s",
+            Options = $"{given.Options} -c synchronous_commit=on -c idle_in_transaction_session_timeout=10s",
             // Sessions keep no state that would have to be reset, and statements stay prepared.
             NoResetOnClose = true,
             MaxAutoPrepare = 32,
@@ -148,7 +149,6 @@ internal sealed class PostgresDecisionStore : IDecisionStore
             // Never a failed row in an error.
             IncludeErrorDetail = false,
         };
-        return settings;
     }
 
     private static Guid GuidOf(in EntityKey key)

@@ -11,7 +11,7 @@ namespace Risk.Streams.Kafka;
 /// messages; where a partition goes on is the host's to say, because the decision log and not Kafka knows it. Committed
 /// offsets are hints for people and lag monitors: nothing here reads them.
 ///
-/// A partition's way: <see cref="IKafkaPartitions.Assigned"/> (paused at the end, so nothing is read) →
+/// A partition's way: <see cref="IKafkaPartitions.Assigned"/> (paused, so nothing is read) →
 /// <see cref="Start"/> (seek, resume) → messages → <see cref="IKafkaPartitions.Revoked"/> or
 /// <see cref="IKafkaPartitions.Lost"/>. Polling never stops meanwhile, or the group would take the partitions away. A
 /// message of a partition that is not owned and started is dropped; reading it later is the next owner's work.
@@ -24,6 +24,7 @@ public sealed class KafkaConsumer : IDisposable
 
     // Seconds of polls.
     private const int SeekTriesMax = 500;
+    private const int EarlierPlacesMax = 600;
 
     private enum Order { Start, Pause, Resume }
 
@@ -37,6 +38,7 @@ public sealed class KafkaConsumer : IDisposable
         public bool IsStopped { get; set; }
         public long? SeekTo { get; set; }
         public int SeekTries { get; set; }
+        public long? MustBegin { get; set; }
         public long Position { get; set; } = -1;
         public bool IsStarted { get; set; }
         public bool IsPausedByHost { get; set; }
@@ -207,6 +209,20 @@ public sealed class KafkaConsumer : IDisposable
         var message = new KafkaMessage(
             result.Offset.Value, result.Message.Key.Span, result.Message.Value.Span,
             Math.Max(0, result.Message.Timestamp.UnixTimestampMs) * 1000, result.Message.Headers);
+        if (owned.MustBegin is { } begin)
+        {
+            owned.MustBegin = null;
+            if (message.Offset != begin)
+            {
+                // Nothing may be skipped without a word: asked for once more, and what comes then is how the topic is
+                // (offsets may be missing in it, where it was compacted or written in transactions).
+                owned.SeekTo = begin;
+                owned.IsStarted = false;
+                _isUnsettled = true;
+                return;
+            }
+        }
+
         owned.Position = message.Offset + 1;
         if (owned.Sequences.Missing(message) is > 0 and var missing)
         {
@@ -230,6 +246,7 @@ public sealed class KafkaConsumer : IDisposable
                 case Order.Start:
                     owned.SeekTo = command.Offset < 0 ? Offset.Beginning.Value : command.Offset;
                     owned.SeekTries = 0;
+                    owned.MustBegin = command.Offset < 0 ? null : command.Offset;
                     _isUnsettled = true;
                     owned.IsStarted = false;
                     owned.Position = -1;
@@ -313,8 +330,9 @@ public sealed class KafkaConsumer : IDisposable
         _owned[owned.Partition] = owned;
         _isUnsettled |= !TrySettle(owned);
         Tell(owned.Partition, _host.Assigned);
-        // Paused, and at the end should librdkafka not know the partition well enough yet to pause it: nothing is fetched in vain.
-        return new TopicPartitionOffset(at, Offset.End);
+        // Paused, and at an absolute offset: of a logical one (the end) librdkafka looks the place up, and takes an answer
+        // that comes behind our seek for a reason to look it up once more, which loses the seek (seen with 2.15.1).
+        return new TopicPartitionOffset(at, 0);
     }
 
     private void Gone(int partition, Action<int> tell)
@@ -350,7 +368,15 @@ public sealed class KafkaConsumer : IDisposable
         if (error.Code is ErrorCode.Local_AutoOffsetReset or ErrorCode.OffsetOutOfRange && _owned.TryGetValue(partition, out Owned? owned))
         {
             owned.IsStopped = true;
-            if (owned.IsStarted)
+            // A fetch from the place of the assignment may still have been under way: that it failed says nothing of ours.
+            bool isOfAnEarlierPlace = owned.MustBegin is { } begin ? exception.ConsumerRecord.Offset.Value != begin : owned.Position < 0;
+            if (owned.IsStarted && isOfAnEarlierPlace && owned.SeekTries < EarlierPlacesMax)
+            {
+                owned.SeekTo = owned.MustBegin ?? Offset.Beginning.Value;
+                owned.IsStarted = false;
+                _isUnsettled = true;
+            }
+            else if (owned.IsStarted)
             {
                 owned.IsStarted = false;
                 _host.Failed(partition, new CodedError(Risk.Core.Transactions.ErrorCode.OffsetGap,

@@ -89,6 +89,29 @@ public sealed class PostgresFaultTests(PostgresFixture postgres) : PostgresTest(
     }
 
     [StoreFact]
+    public void DatabaseDown_IsToldOfEveryLog_AfterOneWait()
+    {
+        (FaultProxy proxy, PostgresDecisionStore store) = Proxied(options => options with { UnavailableAfter = TimeSpan.Zero });
+        IDecisionLog[] logs = [Keep(store.Open(0, "")), Keep(store.Open(1, ""))];
+        foreach (IDecisionLog log in logs)
+        {
+            Append(log, 10, commit: false);
+        }
+
+        proxy.IsRefusing = true;
+        var failures = new List<(IDecisionLog Log, DecisionLogException Failure)>();
+        store.Commit(logs, failures);
+        Assert.Equal(logs, failures.Select(failure => failure.Log));
+        Assert.All(failures, failure => Assert.Equal(LogCodes.Unavailable, failure.Failure.Code));
+        Assert.Equal(1, store.Committer.Lost);
+        proxy.IsRefusing = false;
+        failures.Clear();
+        store.Commit(logs, failures);
+        Assert.Empty(failures);
+        AssertHoldsOnce(10, commits: 1);
+    }
+
+    [StoreFact]
     public void DatabaseDownForAMoment_IsWaitedFor()
     {
         (FaultProxy proxy, PostgresDecisionStore store) = Proxied();

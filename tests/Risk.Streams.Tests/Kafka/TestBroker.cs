@@ -21,7 +21,7 @@ internal sealed class MockFactAttribute : FactAttribute
 /// <summary>The broker of one test: librdkafka's mock cluster, or the real one that KAFKA_BOOTSTRAP_SERVERS names. Topics and groups have names of their own.</summary>
 internal sealed class TestBroker : IDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
 
     private readonly MockKafka? _mock;
     private readonly string _prefix = "risk-test-" + Guid.NewGuid().ToString("N")[..12];
@@ -85,11 +85,6 @@ internal sealed class TestBroker : IDisposable
         }
 
         Assert.True(publisher.Flush(Patience), "the messages were not acknowledged in time");
-    }
-
-    public static void WaitUntil(Func<bool> condition, string what)
-    {
-        Assert.True(SpinWait.SpinUntil(() => { Thread.Sleep(5); return condition(); }, Patience), $"not in time: {what}");
     }
 
     public void Dispose() => _mock?.Dispose();

@@ -44,6 +44,13 @@ internal sealed class TestMember : IKafkaPartitions, IDisposable
         return this;
     }
 
+    /// <summary>Waits for a condition; a member that ended early, or one that does not get there, fails with what it saw.</summary>
+    public void Until(Func<bool> condition, string what)
+    {
+        bool held = SpinWait.SpinUntil(() => { Thread.Sleep(5); return condition() || _failure is not null; }, TestBroker.Patience);
+        Assert.True(held && _failure is null, $"not in time: {what}; {_failure} {string.Join(", ", Events)}; {Messages.Count} messages; {Consumer.LastError}; {string.Join(", ", Consumer.Lags())}");
+    }
+
     /// <summary>Leaves the group as a process that ends in order does.</summary>
     public void Stop()
     {
