@@ -47,7 +47,7 @@ internal sealed class HttpApi : IAsyncDisposable
         builder.WebHost.UseUrls(listen).ConfigureKestrel(o =>
         {
             o.AddServerHeader = false;
-            o.Limits.MaxRequestBodySize = null; // ours is smaller, and says so with its code
+            o.Limits.MaxRequestBodySize = 64 << 20; // a batch of rows from another process; a transaction's bound is smaller, and says so with its code
         });
         WebApplication app = builder.Build();
         var api = new HttpApi(host, app);
@@ -57,6 +57,7 @@ internal sealed class HttpApi : IAsyncDisposable
         app.MapGet("/metrics", api.Metrics);
         app.MapPost("/v1/decisions", api.Decide);
         app.MapGet("/v1/decisions/{id}", api.Find);
+        app.MapPost("/internal/entities/{owner:int}", api.AskOwner);
         try
         {
             await app.StartAsync();
@@ -275,6 +276,16 @@ internal sealed class HttpApi : IAsyncDisposable
         http.Response.ContentType = reply.Content.Headers.ContentType?.ToString();
         if (reply.Headers.RetryAfter is { } retry) { http.Response.Headers.RetryAfter = retry.ToString(); }
         await reply.Content.CopyToAsync(http.Response.Body, http.RequestAborted);
+    }
+
+    /// <summary>Another process asks the owner of shared entities that lives here; see <see cref="Entities.EntityMessage"/>.</summary>
+    private async Task AskOwner(HttpContext http)
+    {
+        using var body = new MemoryStream();
+        await http.Request.Body.CopyToAsync(body, http.RequestAborted);
+        byte[]? reply = _host.AnswerOwner(int.Parse((string)http.Request.RouteValues["owner"]!, CultureInfo.InvariantCulture), body.GetBuffer().AsSpan(0, (int)body.Length));
+        http.Response.StatusCode = reply is null ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK;
+        if (reply is not null) { await http.Response.Body.WriteAsync(reply, http.RequestAborted); }
     }
 
     // ---- health and metrics ----
