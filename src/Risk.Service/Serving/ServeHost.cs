@@ -252,17 +252,9 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     internal int PartitionOf(ReadOnlySpan<byte> json)
     {
         if (_partitions.Length == 1) { return 0; }
-        var reader = new Utf8JsonReader(json);
-        ReadOnlySpan<byte> name = _kafka!.KeyField;
-        while (reader.Read())
-        {
-            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1 || !reader.ValueTextEquals(name)) { continue; }
-            reader.Read();
-            Span<byte> text = stackalloc byte[Limits.IdSizeMax * 6];
-            int length = reader.TokenType == JsonTokenType.String ? reader.CopyString(text) : 0;
-            return KafkaPartitioner.Of(length > 0 ? text[..length] : reader.ValueSpan, _partitions.Length);
-        }
-        return 0;
+        Span<byte> scratch = stackalloc byte[MessageKey.ScratchSize];
+        ReadOnlySpan<byte> key = MessageKey.Of(json, _kafka!.KeyField, scratch);
+        return key.IsEmpty ? 0 : KafkaPartitioner.Of(key, _partitions.Length);
     }
 
     /// <summary>Where the partition's owner answers, when it is another process; null where nobody knows.</summary>
