@@ -23,8 +23,8 @@ public static class DecisionRecordJson
         json.WriteNumber("partition"u8, record.SourcePartition);
         json.WriteNumber("offset"u8, record.SourceOffset);
         json.WriteEndObject();
-        json.WriteString("eventTime"u8, Micro.ToIso8601(record.EventTimeMicros));
-        json.WriteString("decisionTime"u8, Micro.ToIso8601(record.DecisionTimeMicros));
+        Time(json, "eventTime"u8, record.EventTimeMicros);
+        Time(json, "decisionTime"u8, record.DecisionTimeMicros);
         Hex(json, "subject"u8, record.Subject);
         json.WriteString("outcome"u8, ((Outcome)record.Outcome).Name());
         WriteScores(json, record);
@@ -126,7 +126,15 @@ public static class DecisionRecordJson
     {
         if (!bytes.IsEmpty)
         {
-            json.WriteString(name, Convert.ToHexStringLower(bytes));
+            Span<byte> text = stackalloc byte[LogFormat.HashBytes * 2];
+            Convert.TryToHexStringLower(bytes, text, out int length);
+            json.WriteString(name, text[..length]);
         }
+    }
+
+    private static void Time(Utf8JsonWriter json, ReadOnlySpan<byte> name, long micros)
+    {
+        Span<byte> text = stackalloc byte[Micro.Iso8601Size];
+        json.WriteString(name, text[..Micro.FormatIso8601(micros, text)]);
     }
 }

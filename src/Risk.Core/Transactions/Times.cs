@@ -30,6 +30,22 @@ public static class Micro
     public static DateTimeOffset ToDateTimeOffset(long micros) => new(DateTime.UnixEpoch.Ticks + micros * TimeSpan.TicksPerMicrosecond, TimeSpan.Zero);
 
     /// <summary>ISO 8601 in UTC; fractions only when there are any.</summary>
-    public static string ToIso8601(long micros) =>
-        ToDateTimeOffset(micros).ToString(micros % Second == 0 ? "yyyy-MM-ddTHH:mm:ssZ" : "yyyy-MM-ddTHH:mm:ss.ffffffZ", System.Globalization.CultureInfo.InvariantCulture);
+    public static string ToIso8601(long micros)
+    {
+        Span<byte> text = stackalloc byte[Iso8601Size];
+        return System.Text.Encoding.ASCII.GetString(text[..FormatIso8601(micros, text)]);
+    }
+
+    /// <summary>Bytes that <see cref="FormatIso8601"/> may need.</summary>
+    public const int Iso8601Size = 28;
+
+    /// <summary>Writes <c>2026-11-22T02:13:44.123456Z</c>, without the fraction where it is zero; returns its length.</summary>
+    public static int FormatIso8601(long micros, Span<byte> destination)
+    {
+        // The round-trip format has a seventh digit, always 0 here.
+        ToDateTimeOffset(micros).UtcDateTime.TryFormat(destination, out int length, "O", System.Globalization.CultureInfo.InvariantCulture);
+        length = micros % Second == 0 ? length - ".0000000Z".Length : length - "0Z".Length;
+        destination[length] = (byte)'Z';
+        return length + 1;
+    }
 }

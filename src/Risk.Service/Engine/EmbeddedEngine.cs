@@ -52,7 +52,7 @@ public sealed class EmbeddedEngine : IDisposable
         _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine, log.Size) : CostMeter.Measured(options.Prices, options.Machine);
         var snapshots = new StateSnapshots(OpenSnapshots(options.Directory, log), options.Definition, log, SnapshotEvery);
         _deadLetters = DeadLetterFile.Open(Path.Combine(options.Directory, "dead-letters.jsonl"));
-        _shard = new Shard(0, path, log, snapshots, _deadLetters, Keys, options.Batches.SizeMax, _clock, progress);
+        _shard = new Shard(0, path, log, snapshots, _deadLetters, Keys, options.Batches.SizeMax, _clock, labels: null, progress);
     }
 
     public ServingModel Model => _model;

@@ -133,6 +133,7 @@ internal sealed class ScoringPipeline : IDisposable
     {
         Shard shard = batch.Shard!;
         if (batch.Watermark > 0) { shard.Path.Features.AdvanceWatermark(batch.Watermark); }
+        if (batch.Labels.Count > 0 || shard.HasEarlyLabels) { shard.Learn(batch.Labels); }
         shard.Path.Decide(batch.Scoring);
         foreach ((EntityKey key, _) in batch.Queries) { batch.Found.Add(shard.Path.Known.TryFind(key, out long sequence) ? sequence : -1); }
         shard.OfferSnapshot();
@@ -232,7 +233,8 @@ internal sealed class ScoringPipeline : IDisposable
     {
         Shard shard = batch.Shard!;
         foreach (Rejection rejection in batch.Rejections) { shard.Letters.Append(rejection, shard.LetterSource); }
-        if (batch.Rejections.Count > 0) { shard.Letters.Flush(durable: true); }
+        foreach (Rejection rejection in batch.LabelRejections) { shard.Letters.Append(rejection, shard.LabelSource); }
+        if (batch.Rejections.Count + batch.LabelRejections.Count > 0) { shard.Letters.Flush(durable: true); }
         if (!batch.MovesNothing) { shard.Log.Append(batch.Scoring.Group); }
     }
 

@@ -25,6 +25,7 @@ internal sealed class ShardBatch(ScoringBatch scoring)
     /// <summary>Outcomes that became known since the batch before, learned before its rows are decided; and the place behind them in their source.</summary>
     public List<Label> Labels { get; } = [];
     public long? NextLabelLine { get; set; }
+    public List<Rejection> LabelRejections { get; } = [];
 
     /// <summary>To which the shard's clock moves before the rows are decided, because its source is idle; 0 = it stays.</summary>
     public long Watermark { get; set; }
@@ -49,9 +50,9 @@ internal sealed class ShardBatch(ScoringBatch scoring)
     public bool IsDropped { get; set; }
 
     /// <summary>What waits to become a batch, for <see cref="BatchPolicy.Next"/>.</summary>
-    public BatchQueue Queue => new((int)Records + Labels.Count + Queries.Count, Scoring.Transactions.IsFull, FirstArrival, EarliestDeadline);
+    public BatchQueue Queue => new((int)Records + Labels.Count + LabelRejections.Count + Queries.Count, Scoring.Transactions.IsFull, FirstArrival, EarliestDeadline);
 
-    public bool IsEmpty => Records == 0 && Labels.Count == 0 && Queries.Count == 0;
+    public bool IsEmpty => Records == 0 && Labels.Count == 0 && LabelRejections.Count == 0 && Queries.Count == 0;
 
     /// <summary>It only asks: nothing of it goes into the log.</summary>
     public bool MovesNothing => Records == 0 && NextLine is null && NextLabelLine is null && Watermark == 0;
@@ -65,6 +66,7 @@ internal sealed class ShardBatch(ScoringBatch scoring)
         Watermark = 0;
         Rejections.Clear();
         Labels.Clear();
+        LabelRejections.Clear();
         Queries.Clear();
         Found.Clear();
         Waiting.Clear();

@@ -40,17 +40,22 @@ internal sealed class StateSnapshots : IDisposable
         _log = log;
     }
 
+    /// <summary>Outcomes that the state has taken in; part of it.</summary>
+    public int LabelCount { get; set; }
+
     /// <summary>Restores the newest snapshot that the log reaches; how many decisions it covers, 0 when there is none.</summary>
     public long Load(ScoringPath path)
     {
         if (!_store.TryLoad(_digest, _log.Size, out long sequence, out byte[]? bytes)) { return 0; }
         int features = BinaryPrimitives.ReadInt32LittleEndian(bytes);
+        LabelCount = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(4));
         try
         {
             path.Features.Restore(bytes.AsSpan(8, features));
         }
         catch (InvalidDataException)
         {
+            LabelCount = 0;
             return 0; // of a build with another layout: the log is taken again from its beginning
         }
         path.Known.Restore(bytes.AsSpan(8 + features));
@@ -107,7 +112,7 @@ internal sealed class StateSnapshots : IDisposable
 
     private static bool IsTooLarge(ScoringPath path) => path.Features.StateBytes + path.Known.StateBytes > StateBytesMax;
 
-    private static ArrayBufferWriter<byte> Copy(ScoringPath path)
+    private ArrayBufferWriter<byte> Copy(ScoringPath path)
     {
         var copy = new ArrayBufferWriter<byte>((int)Math.Min(int.MaxValue / 2, path.Features.StateBytes + path.Known.StateBytes));
         copy.GetSpan(8).Clear();
@@ -117,6 +122,7 @@ internal sealed class StateSnapshots : IDisposable
         path.Known.Save(copy);
         System.Runtime.InteropServices.MemoryMarshal.TryGetArray(copy.WrittenMemory, out ArraySegment<byte> written);
         BinaryPrimitives.WriteInt32LittleEndian(written.Array.AsSpan(written.Offset), features);
+        BinaryPrimitives.WriteInt32LittleEndian(written.Array.AsSpan(written.Offset + 4), LabelCount);
         return copy;
     }
 }

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Text;
 using Risk.Core;
+using Risk.Core.Log;
 using Risk.Core.Transactions;
 using Risk.Service.Engine;
 using Risk.Streams;
@@ -18,7 +20,9 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     private readonly KafkaSettings _settings;
     private readonly KafkaConsumer _consumer;
     private readonly DecisionTopic?[] _decisions;
+    private LabelFeed? _labels;
     private readonly (long Offset, bool IsHeld)[] _held;
+    private readonly ConcurrentDictionary<int, CodedError> _stopped = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private KafkaPublisher _publisher;
@@ -67,6 +71,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     public void Run(ServeHost host)
     {
         _host = host;
+        if (host.Definition.Schema.Labels is not null) { _labels = new LabelFeed(host, _settings, Topics.Labels); }
         _polling = new Thread(Poll) { Name = "risk poll", IsBackground = true };
         _polling.Start();
     }
@@ -80,6 +85,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     public void Dispose()
     {
+        _labels?.Dispose();
         _consumer.Dispose();
         _publisher.Dispose();
         _stop.Dispose();
@@ -95,6 +101,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     {
         if (_failure is { } failure) { yield return ServeFaults.Explain(failure); }
         if (_consumer.BrokerDownSince is { } since) { yield return ("KAFKA_UNAVAILABLE", $"no broker can be reached since {since:O}; what comes by HTTP is decided, the topics wait"); }
+        foreach (CodedError error in _stopped.Values) { yield return (error.Code.Text(), error.Message); }
         foreach (DecisionTopic topic in _decisions.OfType<DecisionTopic>().Where(t => t.IsBehind)) { yield return ("PUBLISHING_BEHIND", $"partition {topic.Partition}: decisions wait in the log for their topic"); }
     }
 
@@ -113,9 +120,10 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     }
 
     /// <summary>The shard takes records: publishes what the topic lacks, and reads on from the shard's position.</summary>
-    public void Begin(Shard shard)
+    public void Begin(Shard shard, IDecisionStore store)
     {
         _decisions[shard.Partition]?.CatchUp();
+        if (shard.Labels is { } kept) { _labels?.Follow(shard.Partition, store, kept, shard.Position.LabelLine); }
         _held[shard.Partition] = default;
         _consumer.Resume(shard.Partition);
         _consumer.Start(shard.Partition, shard.Position.Line > 0 ? shard.Position.Line : -1);
@@ -125,6 +133,14 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     public void Hold(int partition) => _consumer.Pause(partition);
 
     public void Publish(ShardBatch batch) => _decisions[batch.Shard!.Partition]?.Offer(batch);
+
+    /// <summary>The partition is given away.</summary>
+    public void Release(int partition)
+    {
+        _labels?.Unfollow(partition);
+        _stopped.TryRemove(partition, out _);
+        _decisions[partition] = null;
+    }
 
     /// <summary>Waits, a bounded time, until the shard's decisions are published.</summary>
     public void Drain(Shard shard)
@@ -155,6 +171,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     void IKafkaPartitions.Failed(int partition, CodedError error)
     {
+        _stopped[partition] = error;
         _host.Counters.Fault(error.Code.Text());
         ServeLog.Write("error", error.Code.Text(), error.Message);
     }

@@ -1,24 +1,33 @@
-using System.Collections.Concurrent;
 using Risk.Core.Features;
 using Risk.Core.Transactions;
 
 namespace Risk.Service.Serving;
 
-/// <summary>The outcomes of a live stream as far as they are known: those of the store, and those that come in. Added to by one thread, read by another.</summary>
+/// <summary>
+/// The positive outcomes of one partition as far as they are known, in the order in which the store keeps them. Belongs to the
+/// shard: one thread.
+/// </summary>
 internal sealed class LiveLabels : ILabelSource
 {
-    private readonly ConcurrentDictionary<EntityKey, long?> _positive = new();
+    private readonly Dictionary<EntityKey, long?> _knownAt = [];
+    private readonly List<Label> _inOrder = [];
 
     public LiveLabels(IEnumerable<Label> kept)
     {
         foreach (Label label in kept) { Add(label); }
     }
 
-    /// <summary>Positives that are known.</summary>
-    public int Count => _positive.Count;
+    public int Count => _inOrder.Count;
 
-    /// <summary>True when the label says something new: a negative is what everybody assumes, and the first word on a positive counts.</summary>
-    public bool Add(in Label label) => label.IsPositive && _positive.TryAdd(label.EventKey, label.KnownAt);
+    public Label this[int index] => _inOrder[index];
 
-    public bool IsPositive(in EntityKey eventKey, out long? knownAt) => _positive.TryGetValue(eventKey, out knownAt);
+    /// <summary>False for a negative, which everybody assumes, and for a positive that is known.</summary>
+    public bool Add(in Label label)
+    {
+        if (!label.IsPositive || !_knownAt.TryAdd(label.EventKey, label.KnownAt)) { return false; }
+        _inOrder.Add(label);
+        return true;
+    }
+
+    public bool IsPositive(in EntityKey eventKey, out long? knownAt) => _knownAt.TryGetValue(eventKey, out knownAt);
 }

@@ -126,14 +126,15 @@ internal sealed class PartitionHost
         }
     }
 
-    /// <summary>Offers an outcome that became known, and the place behind it in its source.</summary>
-    public Intake Learn(in Label label, long nextLabelLine)
+    /// <summary>Offers outcomes that became known, or one that was not accepted, and the place behind them in their source.</summary>
+    public Intake Learn(IReadOnlyList<Label> labels, Rejection? rejection, long nextLabelLine)
     {
         lock (_gate)
         {
             if (Ready(out Intake refusal) is not { } batch) { return refusal; }
             Arrive(batch);
-            batch.Labels.Add(label);
+            batch.Labels.AddRange(labels);
+            if (rejection is { } refused) { batch.LabelRejections.Add(refused); }
             batch.NextLabelLine = nextLabelLine;
             if (batch.Labels.Count >= _policy.SizeMax) { Send(batch); }
             return Intake.Taken;

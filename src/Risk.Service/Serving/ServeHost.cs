@@ -31,7 +31,6 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     private const long SnapshotEvery = 200_000;
     // Batches beyond one open per partition: enough for every thread to have some in hand and some waiting.
     private const int BatchesInFlight = 24;
-    private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly ServeOptions _options;
     private readonly ServingModel _model;
@@ -119,11 +118,13 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     {
         PartitionHost? host = _partitions[partition];
         _partitions[partition] = null;
-        host?.Close(drain, shard =>
+        if (host is null) { return; }
+        host.Close(drain, shard =>
         {
             _kafka?.Drain(shard);
             shard.SaveSnapshotIf(SnapshotEvery / 10);
         });
+        _kafka?.Release(partition);
     }
 
     internal JsonTransactionParser CreateParser() => new(_options.Definition.Schema, Keys);
@@ -139,9 +140,10 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
             var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, labels, _options.Keys.Secret, identity);
             var snapshots = new StateSnapshots(_options.Store.Snapshots(partition), _options.Definition, log, SnapshotEvery);
             letters = _kafka?.DeadLetters(partition) ?? DeadLetterFile.Open(Path.Combine(_options.Configuration.Store.Directory, "dead-letters.jsonl"));
-            var shard = new Shard(partition, path, log, snapshots, letters, Keys, _batches.SizeMax, Clock) { Labels = labels };
+            var shard = new Shard(partition, path, log, snapshots, letters, Keys, _batches.SizeMax, Clock, labels);
             string source = _kafka?.SourceOf(partition) ?? "http";
             shard.LetterSource = new DeadLetterSource(identity.Source, source);
+            shard.LabelSource = new DeadLetterSource(_kafka?.Topics.Labels ?? "", $"labels|{source}");
             shard.Position = SourcePosition.Decode(log.LastPosition, source);
             if (shard.Position.Watermark > 0) { path.Features.AdvanceWatermark(shard.Position.Watermark); }
             _kafka?.Prepare(shard);
@@ -159,7 +161,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     {
         Counters.Add("risk_decisions_reapplied_total", "", shard.Recovery.Reapplied);
         ServeLog.Write("info", "PARTITION_OPEN", $"partition {partition.Partition}: {shard.Log.Size} decisions, {shard.Recovery.Snapshot} from the snapshot, {shard.Recovery.Reapplied} taken again, {shard.Path.Features.EntityCount} entities, {partition.TakeoverSeconds:F3} s");
-        _kafka?.Begin(shard);
+        _kafka?.Begin(shard, _options.Store);
     }
 
     private void Tick()
@@ -237,7 +239,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         for (int i = 0; i < outcomes.Length; i++) { Counters.Add("risk_decisions_total", s_outcomes[i], outcomes[i]); }
         Counters.Fault("DUP_SAME", scoring.Duplicates.Count);
         Counters.Fault("LATE", scoring.LateCount);
-        foreach (Rejection rejection in batch.Rejections)
+        foreach (Rejection rejection in batch.Rejections.Concat(batch.LabelRejections))
         {
             Counters.Fault(rejection.Code.Text());
             Counters.Add("risk_dead_letters_total", $"code=\"{rejection.Code.Text()}\"", 1);
@@ -293,10 +295,20 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     internal static byte[] RecordJson(ReadOnlySpan<byte> record)
     {
         if (record.IsEmpty || DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None) { return []; }
-        var buffer = new ArrayBufferWriter<byte>(1024);
-        using (var json = new Utf8JsonWriter(buffer, s_json)) { DecisionRecordJson.Write(json, view); }
+        ArrayBufferWriter<byte> buffer = t_buffer ??= new ArrayBufferWriter<byte>(4096);
+        Utf8JsonWriter json = t_json ??= new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
+        buffer.ResetWrittenCount();
+        json.Reset(buffer);
+        DecisionRecordJson.Write(json, view);
+        json.Flush();
         return buffer.WrittenSpan.ToArray();
     }
+
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? t_buffer;
+
+    [ThreadStatic]
+    private static Utf8JsonWriter? t_json;
 
     private bool IsOther(string owner) => owner.Length > 0 && owner != (_options.Configuration.Advertise ?? Address);
 

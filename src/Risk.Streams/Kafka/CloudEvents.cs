@@ -38,14 +38,18 @@ public sealed class CloudEvents
 
     /// <summary>The headers of one event.</summary>
     /// <param name="id">Unique within the source; UTF-8.</param>
-    /// <param name="timeMicros">When it happened, microseconds since the Unix epoch.</param>
+    /// <param name="timeMicros">When it happened, microseconds since the Unix epoch; negative: it is not said here.</param>
     /// <param name="subject">What it is about, an entity's token or key; UTF-8, empty for none.</param>
     /// <param name="sequenceHeader"><see cref="SequenceHeader"/>, <see cref="RiskSequenceHeader"/> or null for none.</param>
     public Headers Of(ReadOnlySpan<byte> id, long timeMicros, ReadOnlySpan<byte> subject, string? sequenceHeader = null, long sequence = 0)
     {
         var headers = new Headers { SpecVersion, _type, _source, ContentType };
         headers.Add(IdHeader, id.ToArray());
-        headers.Add("ce_time", Encoding.ASCII.GetBytes(DateTime.UnixEpoch.AddMicroseconds(timeMicros).ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFF'Z'", CultureInfo.InvariantCulture)));
+        if (timeMicros >= 0)
+        {
+            headers.Add("ce_time", Encoding.ASCII.GetBytes(DateTime.UnixEpoch.AddMicroseconds(timeMicros).ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFF'Z'", CultureInfo.InvariantCulture)));
+        }
+
         if (!subject.IsEmpty)
         {
             headers.Add("ce_subject", subject.ToArray());

@@ -30,12 +30,14 @@ internal sealed class ServedTopic : IDisposable
     private long _refused;
 
     /// <param name="store">The store's configuration; null for files in a folder of the test.</param>
-    public ServedTopic(object? store = null, Dictionary<string, string>? properties = null)
+    /// <param name="properties">Of librdkafka, beside where the brokers are. The mock waits a session timeout with every rebalance, so it is short here.</param>
+    public ServedTopic(object? store = null, Dictionary<string, string>? properties = null, double idleAfterSeconds = 60)
     {
         Broker = new MockKafka(3);
         foreach (string topic in new[] { Topics.Transactions, Topics.Labels, Topics.Decisions, Topics.DeadLetters }) { Broker.CreateTopic(topic, PartitionCount); }
-        var all = new Dictionary<string, string>(properties ?? []) { ["bootstrap.servers"] = Broker.BootstrapServers };
-        _configuration = _folder.Write("serve.json", JsonSerializer.Serialize(new { store = store ?? new { directory = StoreDirectory }, keys = _folder["keys"], kafka = new { groupId = "risk", properties = all } }));
+        var all = new Dictionary<string, string> { ["session.timeout.ms"] = "2500", ["heartbeat.interval.ms"] = "300", ["bootstrap.servers"] = Broker.BootstrapServers };
+        foreach ((string name, string value) in properties ?? []) { all[name] = value; }
+        _configuration = _folder.Write("serve.json", JsonSerializer.Serialize(new { store = store ?? new { directory = StoreDirectory }, keys = _folder["keys"], idleAfterSeconds, kafka = new { groupId = "risk", properties = all } }));
         Settings = KafkaSettings.Read(new Dictionary<string, string> { ["bootstrap.servers"] = Broker.BootstrapServers }, "test", out CodedError error) ?? throw new InvalidOperationException(error.ToString());
         _publisher = new KafkaPublisher(Settings);
         _reading = new Thread(Read) { IsBackground = true };
@@ -69,8 +71,10 @@ internal sealed class ServedTopic : IDisposable
         for (long number = from; number < to; number++) { Send(Payments.Customer(number, customers), Payments.Json(number, customers)); }
     }
 
-    public void Send(string key, string json, Headers? headers = null) =>
-        _publisher.Publish(Topics.Transactions, -1, Encoding.UTF8.GetBytes(key), Encoding.UTF8.GetBytes(json), headers, error =>
+    public void Send(string key, string json, Headers? headers = null) => SendTo(Topics.Transactions, key, json, headers);
+
+    public void SendTo(string topic, string key, string json, Headers? headers = null) =>
+        _publisher.Publish(topic, -1, Encoding.UTF8.GetBytes(key), Encoding.UTF8.GetBytes(json), headers, error =>
         {
             if (error is not null) { Interlocked.Increment(ref _refused); }
         }, _stop.Token);
@@ -90,6 +94,25 @@ internal sealed class ServedTopic : IDisposable
             if (waited.Elapsed > (patience ?? TimeSpan.FromSeconds(90))) { Assert.Fail($"{Decisions.Count} of {count} decisions after {waited.Elapsed}:\n{string.Join("\n---\n", Processes.Select(p => p.Errors))}"); }
             Thread.Sleep(20);
         }
+    }
+
+    /// <summary>Waits until something is so, or says what is not.</summary>
+    public async Task WaitUntil(Func<Task<bool>> condition, string what, double seconds = 60)
+    {
+        var waited = Stopwatch.StartNew();
+        while (!await condition())
+        {
+            if (waited.Elapsed.TotalSeconds > seconds) { Assert.Fail($"not {what} after {waited.Elapsed}:\n{string.Join("\n---\n", Processes.Select(p => p.Errors))}"); }
+            await Task.Delay(30);
+        }
+    }
+
+    /// <summary>No card number and no secret in anything that a process said.</summary>
+    public void AssertNothingSecret()
+    {
+        foreach (ServeProcess process in Processes) { Assert.DoesNotContain(Payments.CardNumber, process.Errors, StringComparison.Ordinal); }
+        Assert.All(DeadLetters, d => Assert.DoesNotContain(Payments.CardNumber, d.Json.GetRawText(), StringComparison.Ordinal));
+        Assert.All(Decisions, d => Assert.DoesNotContain(Payments.CardNumber, d.Json, StringComparison.Ordinal));
     }
 
     /// <summary>I1 to I4 for payments [0, count): one decision each, in the topic and in the store, the same; every log verifies.</summary>

@@ -80,7 +80,7 @@ public sealed partial class ComposeTests
     [FactWithTool("docker-compose", "docker-compose")]
     public void DockerCompose_AcceptsTheFile()
     {
-        (int exitCode, string output) = Checkout.Run("env", "RISK_OWNER_PASSWORD=x", "RISK_ENGINE_PASSWORD=x", "docker-compose", "config", "--quiet");
+        (int exitCode, string output) = Checkout.Run("env", "RISK_OWNER_PASSWORD=x", "RISK_ENGINE_PASSWORD=x", "RISK_MEMBERSHIP_PASSWORD=x", "docker-compose", "config", "--quiet");
 
         Assert.True(exitCode == 0, output);
     }
@@ -88,7 +88,7 @@ public sealed partial class ComposeTests
     [FactWithTool("docker-compose", "docker-compose")]
     public void DockerCompose_WithoutPasswords_SaysWhereTheyAreExplained()
     {
-        (int exitCode, string output) = Checkout.Run("env", "--unset=RISK_OWNER_PASSWORD", "--unset=RISK_ENGINE_PASSWORD", "docker-compose", "--env-file", "ops/docker/example.env", "config", "--quiet");
+        (int exitCode, string output) = Checkout.Run("env", "--unset=RISK_OWNER_PASSWORD", "--unset=RISK_ENGINE_PASSWORD", "--unset=RISK_MEMBERSHIP_PASSWORD", "docker-compose", "--env-file", "ops/docker/example.env", "config", "--quiet");
 
         Assert.NotEqual(0, exitCode);
         Assert.Contains("ops/docker/example.env", output);

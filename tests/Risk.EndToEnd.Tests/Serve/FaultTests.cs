@@ -1,0 +1,237 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Confluent.Kafka;
+using Risk.Streams.Kafka;
+
+namespace Risk.EndToEnd.Tests.Serve;
+
+/// <summary>The faults of Kafka's side, each on brokers and processes of its own; the numbers are those of the fault matrix.</summary>
+public sealed class FaultTests
+{
+    [Fact]
+    public async Task F2_F8_F10_EventsThatComeAgain_AreOnlyDuplicates()
+    {
+        using var topic = new ServedTopic();
+        ServeProcess serve = topic.StartProcess();
+        topic.Send(0, 300);
+        topic.WaitForDecisions(300);
+        serve.Kill();
+        topic.Processes.Clear();
+        serve = topic.StartProcess();
+        topic.Send(0, 300);
+        topic.Send(300, 350);
+        await topic.WaitUntil(async () => await serve.Metric("risk_faults_total", "\"DUP_SAME\"") == 300, "300 duplicates");
+        topic.WaitForDecisions(350);
+        Assert.Equal(50, await serve.Metric("risk_decisions_total"));
+        Assert.Equal(300, await serve.Metric("risk_faults_total"));
+        Assert.Empty(topic.DeadLetters);
+        Assert.Equal(0, serve.Stop());
+        topic.AssertOneDecisionEach(350);
+    }
+
+    [Fact]
+    public async Task F11_F12_PoisonAndConflicts_AreDeadLetters_AndThePartitionGoesOn()
+    {
+        using var topic = new ServedTopic();
+        ServeProcess serve = topic.StartProcess();
+        string key = Payments.Customer(0);
+        int partition = ServedTopic.PartitionOf(key);
+        long[] same = [.. Enumerable.Range(0, 4000).Select(n => (long)n).Where(n => Payments.Customer(n) == key).Take(6)];
+        foreach (long n in same.Take(3)) { topic.Send(key, Payments.Json(n)); }
+        topic.Send(key, "{ not json");
+        topic.Send(key, Payments.Json(same[0], amount: 77.7));
+        topic.Send(key, $$"""{"transaction_id":"x","time":"2026-11-01T00:00:00Z","customer_id":"{{Payments.CardNumber}}","terminal_id":"t","amount":1}""");
+        foreach (long n in same.Skip(3)) { topic.Send(key, Payments.Json(n)); }
+        topic.WaitForDecisions(6);
+        await topic.WaitUntil(() => Task.FromResult(topic.DeadLetters.Count == 3), "three dead letters");
+        Assert.Equal(["ID_CONFLICT", "PAN_FORBIDDEN", "PARSE_ERROR"], topic.DeadLetters.Select(d => d.Json.GetProperty("code").GetString()).Order());
+        Assert.All(topic.DeadLetters, d =>
+        {
+            Assert.Equal((partition, topic.Topics.Transactions, partition), (d.Partition, d.Json.GetProperty("topic").GetString(), d.Json.GetProperty("partition").GetInt32()));
+            Assert.InRange(d.Json.GetProperty("offset").GetInt64(), 3, 5);
+            Assert.True(d.Json.TryGetProperty("payloadSha256", out _) || d.Json.TryGetProperty("payloadHmacSha256", out _));
+        });
+        Assert.Equal(0, serve.Stop());
+        Assert.Equal(6, topic.Decisions.Select(d => d.EventId).Distinct().Count());
+        topic.AssertNothingSecret();
+    }
+
+    [Fact]
+    public async Task F5_F6_Rebalances_WithWorkInFlight_DoubleNothing()
+    {
+        using var topic = new ServedTopic();
+        topic.StartProcess();
+        using var sending = new CancellationTokenSource();
+        long sent = 0;
+        Task load = Task.Run(() =>
+        {
+            while (!sending.IsCancellationRequested)
+            {
+                topic.Send(sent, sent + 50);
+                sent += 50;
+                Thread.Sleep(20);
+            }
+        });
+        topic.WaitForDecisions(500);
+        ServeProcess second = topic.StartProcess();
+        int before = topic.Decisions.Count;
+        topic.WaitForDecisions(before + 8000);
+        Assert.Equal(0, second.Stop());
+        before = topic.Decisions.Count;
+        topic.WaitForDecisions(before + 5000);
+        await sending.CancelAsync();
+        await load;
+        topic.Flush();
+        topic.WaitForDecisions(sent);
+        Assert.Equal(0, topic.Processes[0].Stop());
+        topic.AssertOneDecisionEach(sent);
+    }
+
+    [Fact]
+    public async Task F9_AnOffsetThatIsGone_StopsItsPartition_AndSaysSo()
+    {
+        using var topic = new ServedTopic();
+        ServeProcess serve = topic.StartProcess();
+        topic.Send(0, 600);
+        topic.WaitForDecisions(600);
+        Assert.Equal(0, serve.Stop());
+        topic.Processes.Clear();
+        topic.Send(600, 1200);
+        topic.Flush();
+        int gone = ServedTopic.PartitionOf(Payments.Customer(600));
+        long decided = topic.Decisions.Count(d => d.Partition == gone);
+        long lost = Enumerable.Range(600, 600).Count(n => ServedTopic.PartitionOf(Payments.Customer(n)) == gone);
+        topic.Broker.DeleteRecords(topic.Topics.Transactions, gone, decided + lost - 1);
+
+        serve = topic.StartProcess();
+        await topic.WaitUntil(async () => await serve.Metric("risk_faults_total", "OFFSET_GAP") == 1, "an OFFSET_GAP");
+        topic.WaitForDecisions(1200 - lost);
+        await Task.Delay(500);
+        Assert.Equal(1200 - lost, topic.Decisions.Count);
+        Assert.Equal(decided, topic.Decisions.Count(d => d.Partition == gone));
+        (_, JsonElement health) = await serve.Get("/health/ready");
+        Assert.Contains(health.GetProperty("reasons").EnumerateArray(), r => r.GetProperty("code").GetString() == "OFFSET_GAP");
+    }
+
+    [Fact]
+    public async Task F13_WhileDeadLettersCannotBeWritten_ThePartitionWaits()
+    {
+        using var topic = new ServedTopic();
+        ServeProcess serve = topic.StartProcess();
+        topic.Send(0, 200);
+        topic.WaitForDecisions(200);
+        topic.Broker.SetTopicError(topic.Topics.DeadLetters, (short)Confluent.Kafka.ErrorCode.NotEnoughReplicas);
+        string key = Payments.Customer(0);
+        topic.Send(key, "{ not json");
+        topic.Flush();
+        await topic.WaitUntil(async () => await serve.Metric("risk_faults_total", "KAFKA_") >= 1, "an alarm");
+        topic.Send(200, 400);
+        topic.Flush();
+        int waiting = ServedTopic.PartitionOf(key);
+        long others = Enumerable.Range(0, 400).Count(n => ServedTopic.PartitionOf(Payments.Customer(n)) != waiting);
+        topic.WaitForDecisions(others + topic.Decisions.Count(d => d.Partition == waiting));
+        Assert.True(topic.Decisions.Count < 400, "the partition did not wait");
+        topic.Broker.SetTopicError(topic.Topics.DeadLetters, 0);
+        topic.WaitForDecisions(400);
+        await topic.WaitUntil(() => Task.FromResult(!topic.DeadLetters.IsEmpty), "a dead letter");
+        Assert.Equal(0, serve.Stop());
+        topic.AssertOneDecisionEach(400);
+        Assert.Single(topic.DeadLetters.Select(d => d.Json.GetProperty("offset").GetInt64()).Distinct());
+    }
+
+    [Fact]
+    public async Task F17_AnIdlePartition_FollowsTheClock()
+    {
+        using var topic = new ServedTopic(idleAfterSeconds: 1);
+        ServeProcess serve = topic.StartProcess();
+        topic.Send(0, 100);
+        topic.WaitForDecisions(100);
+        double now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() / 1e3;
+        await topic.WaitUntil(async () =>
+        {
+            for (int p = 0; p < ServedTopic.PartitionCount; p++)
+            {
+                if (await serve.Metric("risk_watermark_seconds", $"\"{p}\"") < now - 2) { return false; }
+            }
+            return true;
+        }, "every watermark near the clock", 30);
+        serve.Kill();
+        topic.Processes.Clear();
+        // It is part of the position: the next owner knows it before it decides.
+        serve = topic.StartProcess();
+        await HttpTests.WaitReady(serve);
+        await topic.WaitUntil(async () => await serve.Metric("risk_watermark_seconds", "\"0\"") >= now - 2, "the watermark again", 30);
+    }
+
+    [Fact]
+    public async Task F18_AllBrokersDown_HttpGoesOn_AndEverythingIsPublishedLater()
+    {
+        using var topic = new ServedTopic();
+        ServeProcess serve = topic.StartProcess();
+        topic.Send(0, 300);
+        topic.WaitForDecisions(300);
+        topic.Flush();
+        topic.Broker.AllDown();
+        await topic.WaitUntil(async () => (await serve.Get("/health/ready")).Json.GetProperty("reasons").EnumerateArray().Any(r => r.GetProperty("code").GetString() == "KAFKA_UNAVAILABLE"), "degraded");
+        for (int n = 300; n < 320; n++)
+        {
+            (int status, string body) = await serve.Post(Payments.Json(n));
+            Assert.True(status == 200, body);
+        }
+        Assert.Equal(300, topic.Decisions.Count);
+        topic.Broker.AllUp();
+        topic.Send(320, 500);
+        topic.WaitForDecisions(500);
+        await topic.WaitUntil(async () => (await serve.Get("/health/ready")).Json.GetProperty("status").GetString() == "ready", "ready");
+        Assert.Equal(0, serve.Stop());
+        topic.AssertOneDecisionEach(500);
+    }
+
+    [Fact]
+    public async Task F19_AGapInTheSourcesNumbers_IsAlarmed_AndNothingSkipped()
+    {
+        using var topic = new ServedTopic();
+        ServeProcess serve = topic.StartProcess();
+        long[] numbers = [1, 2, 5, 6];
+        string key = Payments.Customer(0);
+        long[] same = [.. Enumerable.Range(0, 4000).Select(n => (long)n).Where(n => Payments.Customer(n) == key).Take(4)];
+        for (int i = 0; i < numbers.Length; i++) { topic.Send(key, Payments.Json(same[i]), new Headers { { CloudEvents.SequenceHeader, Encoding.ASCII.GetBytes(numbers[i].ToString(CultureInfo.InvariantCulture)) } }); }
+        topic.WaitForDecisions(4);
+        Assert.Equal(1, await serve.Metric("risk_faults_total", "SOURCE_GAP"));
+        Assert.Contains("SOURCE_GAP", serve.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Labels_AreLearned_AndSurviveAKill()
+    {
+        double[] without = await ScoreAfter(labels: false, kill: false), with = await ScoreAfter(labels: true, kill: false), killed = await ScoreAfter(labels: true, kill: true);
+        Assert.Equal(with, killed);
+        Assert.True(with[^1] > without[^1], $"{with[^1]} is not above {without[^1]}");
+    }
+
+    /// <summary>Payments at one terminal, some of them told to be frauds, and then payments there when that counts.</summary>
+    private static async Task<double[]> ScoreAfter(bool labels, bool kill)
+    {
+        static string Json(int n, double day) => string.Create(CultureInfo.InvariantCulture, $$"""{"transaction_id":"q{{n}}","time":"{{Payments.Start.AddDays(day - 20):yyyy-MM-ddTHH:mm:ss.fffZ}}","customer_id":"c1","terminal_id":"t1","amount":{{20 + n}}}""");
+        using var topic = new ServedTopic();
+        ServeProcess serve = topic.StartProcess();
+        for (int n = 0; n < 10; n++) { topic.Send("c1", Json(n, n * 0.1)); }
+        topic.WaitForDecisions(10);
+        if (labels)
+        {
+            for (int n = 0; n < 10; n += 2) { topic.SendTo(topic.Topics.Labels, "c1", $$"""{"transaction_id":"q{{n}}","fraud":1}"""); }
+            topic.SendTo(topic.Topics.Labels, "c1", """{"transaction_id":"q0","fraud":1}""");
+            await topic.WaitUntil(async () => await serve.Metric("risk_labels_total") == 5, "five labels");
+        }
+        if (kill)
+        {
+            serve.Kill();
+            topic.Processes.Clear();
+            serve = topic.StartProcess();
+        }
+        for (int n = 10; n < 13; n++) { topic.Send("c1", Json(n, 8.5 + n * 0.01)); }
+        topic.WaitForDecisions(13);
+        return [.. topic.Decisions.Select(d => JsonDocument.Parse(d.Json).RootElement).Where(d => d.GetProperty("eventTime").GetDateTime() > Payments.Start.AddDays(-12)).Select(d => d.GetProperty("score").GetDouble())];
+    }
+}
