@@ -49,7 +49,7 @@ public sealed class EventTimeOrderTests
     }
 
     [Theory]
-    [InlineData("x60", 60)]
+    [InlineData("x60", 60.0)]
     [InlineData("0.5", 0.5)]
     [InlineData("x", null)]
     [InlineData("-1", null)]
