@@ -15,6 +15,7 @@ internal static class RiskCommandLine
             CommonOptions.Json,
             DemoVerb.Create(),
             ServeVerb.Create(),
+            ProduceVerb.Create(),
             MigrateVerb.Create(),
             FeaturesVerb.Create(),
             VerifyVerb.Create(),
@@ -22,6 +23,7 @@ internal static class RiskCommandLine
             ExplainVerb.Create(),
             ModelVerb.Create(),
             BenchVerb.Create(),
+            BenchPartVerb.Create(),
             DoctorVerb.Create(),
         };
 

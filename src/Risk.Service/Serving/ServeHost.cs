@@ -346,17 +346,9 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     internal int PartitionOf(ReadOnlySpan<byte> json)
     {
         if (_partitions.Length == 1) { return 0; }
-        var reader = new Utf8JsonReader(json);
-        ReadOnlySpan<byte> name = _keyField;
-        while (reader.Read())
-        {
-            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1 || !reader.ValueTextEquals(name)) { continue; }
-            reader.Read();
-            Span<byte> text = stackalloc byte[Limits.IdSizeMax * 6];
-            int length = reader.TokenType == JsonTokenType.String ? reader.CopyString(text) : 0;
-            return KafkaPartitioner.Of(length > 0 ? text[..length] : reader.ValueSpan, _partitions.Length);
-        }
-        return 0;
+        Span<byte> scratch = stackalloc byte[MessageKey.ScratchSize];
+        ReadOnlySpan<byte> key = MessageKey.Of(json, _keyField, scratch);
+        return key.IsEmpty ? 0 : KafkaPartitioner.Of(key, _partitions.Length);
     }
 
     /// <summary>Where the partition's owner answers, when it is another process; null where nobody knows.</summary>
@@ -393,9 +385,11 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         return new ServeHealth(ready, reasons, Partitions.Select(p => p.Partition).ToArray());
     }
 
-    internal static byte[] RecordJson(ReadOnlySpan<byte> record)
+    internal static byte[] RecordJson(ReadOnlySpan<byte> record) =>
+        record.IsEmpty || DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None ? [] : RecordJson(view);
+
+    internal static byte[] RecordJson(in DecisionRecord view)
     {
-        if (record.IsEmpty || DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None) { return []; }
         ArrayBufferWriter<byte> buffer = t_buffer ??= new ArrayBufferWriter<byte>(4096);
         Utf8JsonWriter json = t_json ??= new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
         buffer.ResetWrittenCount();
