@@ -19,7 +19,7 @@ public sealed class SharedEntityTests : IDisposable
     public async Task TwelvePartitions_ScoreAsOneEngineDoes_AlsoAfterAKill()
     {
         Dictionary<string, double> expected = ScoresOfOneEngine();
-        using var topic = new ServedTopic();
+        using var topic = new ServedTopic(entityWaitMillis: 10_000);
         for (int i = 0; i < 3; i++) { topic.StartProcess(); }
         await WaitComplete(topic, 3);
         for (int n = 0; n < Count; n++)
@@ -107,7 +107,7 @@ public sealed class SharedEntityTests : IDisposable
         foreach (ServeProcess process in topic.Processes)
         {
             JsonElement health = (await process.Get("/health/ready")).Json;
-            if (health.GetProperty("status").GetString() != "ready") { return false; }
+            if (health.GetProperty("status").GetString() != "ready" || health.GetProperty("partitions").GetArrayLength() == 0) { return false; }
             owned += health.GetProperty("partitions").GetArrayLength();
         }
         return owned == ServedTopic.PartitionCount && topic.Processes.Count == processes;

@@ -72,15 +72,18 @@ internal sealed class EntityOwner
     public void Rebuild(IDecisionStore store)
     {
         var logs = new List<LogHead>();
+        // What was learned after the snapshot of a transaction before it is told again by its shard, see EntityLinks.
+        var labels = new Dictionary<EntityKey, long?>();
         try
         {
             for (int partition = 0; partition < _partitions; partition++)
             {
+                foreach (Label label in store.Labels(partition).Where(l => l.IsPositive)) { labels.TryAdd(label.EventKey, label.KnownAt); }
                 if (store.Read(partition, _shard.Covered(partition)) is not { } reader) { continue; }
                 var head = new LogHead(partition, reader);
                 if (head.Next()) { logs.Add(head); } else { reader.Dispose(); }
             }
-            while (logs.Count > 0) { TakeRun(logs); }
+            while (logs.Count > 0) { TakeRun(logs, labels); }
         }
         finally
         {
@@ -90,7 +93,7 @@ internal sealed class EntityOwner
     }
 
     /// <summary>One run of the log whose next event is the earliest, as far as order within the skew allows.</summary>
-    private void TakeRun(List<LogHead> logs)
+    private void TakeRun(List<LogHead> logs, Dictionary<EntityKey, long?> labels)
     {
         LogHead first = logs.MinBy(l => l.Time)!;
         long limit = logs.Where(l => l != first).Select(l => l.Time).DefaultIfEmpty(long.MaxValue - _skew).Min() + _skew / 2;
@@ -104,6 +107,10 @@ internal sealed class EntityOwner
                 more = first.Next();
             }
             _shard.Take(first.Partition, more ? first.Reader.Sequence : first.Reader.End, _batch);
+            for (int row = 0; row < _batch.Count; row++)
+            {
+                if (labels.TryGetValue(_batch.EventKeys[row], out long? knownAt)) { _shard.Learn(_batch, row, knownAt); }
+            }
             if (more) { return; }
         }
         first.Reader.Dispose();
