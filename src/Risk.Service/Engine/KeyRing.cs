@@ -16,10 +16,14 @@ public sealed class KeyRing
     private KeyRing(byte[] token, byte[] logSeed)
     {
         Secret = new KeyedHash(token);
+        TokenFingerprint = HMACSHA256.HashData(token, "risk token key fingerprint v1"u8);
         LogSeed = logSeed;
     }
 
     public KeyedHash Secret { get; }
+
+    /// <summary>32 bytes by which a store tells whether it is the token key that its stream was begun with; one-way.</summary>
+    public byte[] TokenFingerprint { get; }
 
     /// <summary>32 bytes from which the log derives its signing key; empty lets it make a random one.</summary>
     public byte[] LogSeed { get; }
