@@ -16,6 +16,7 @@ internal static class RiskCommandLine
             DemoVerb.Create(),
             ServeVerb.Create(),
             MigrateVerb.Create(),
+            LogVerb.Create(),
             FeaturesVerb.Create(),
             VerifyVerb.Create(),
             ShowVerb.Create(),

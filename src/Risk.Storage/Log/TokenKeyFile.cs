@@ -18,37 +18,11 @@ internal sealed class TokenKeyFile(string directory)
         }
 
         string given = Convert.ToHexStringLower(fingerprint);
-        if (!File.Exists(Path))
-        {
-            Begin(given);
-        }
-
+        OnceFile.TryCreate(Path, System.Text.Encoding.ASCII.GetBytes(given + "\n"));
         string kept = File.ReadAllText(Path).Trim();
         if (kept != given)
         {
             throw TokenKey.Other(directory, kept, given);
-        }
-    }
-
-    // Whoever is first has begun the stream; no file is ever seen half written.
-    private void Begin(string fingerprint)
-    {
-        Directory.CreateDirectory(directory);
-        string unfinished = $"{Path}.{Environment.ProcessId}.{Environment.CurrentManagedThreadId}.new";
-        using (var file = new FileStream(unfinished, FileMode.Create, FileAccess.Write))
-        {
-            file.Write(System.Text.Encoding.ASCII.GetBytes(fingerprint + "\n"));
-            file.Flush(flushToDisk: true);
-        }
-
-        try
-        {
-            File.Move(unfinished, Path);
-            Posix.SyncDirectory(directory);
-        }
-        catch (IOException) when (File.Exists(Path))
-        {
-            File.Delete(unfinished);
         }
     }
 }
