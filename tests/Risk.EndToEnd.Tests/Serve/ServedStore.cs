@@ -39,7 +39,11 @@ internal sealed class ServedPostgres : ServedStore, IDisposable
     {
         Assert.True(PostgresServer.TryStart(out PostgresServer? server, out string? why), why);
         Server = server;
-        using (NpgsqlConnection connection = server.Connect()) { connection.Execute($"CREATE ROLE {Login} LOGIN; CREATE DATABASE risk"); }
+        using (NpgsqlConnection connection = server.Connect())
+        {
+            connection.Execute($"CREATE ROLE {Login} LOGIN");
+            connection.Execute("CREATE DATABASE risk");
+        }
         Environment.SetEnvironmentVariable(Owner, new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "risk" }.ConnectionString);
         Environment.SetEnvironmentVariable(_name, new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "risk", Username = Login, Pooling = true }.ConnectionString);
         RiskProcess.Run("migrate", "--database", $"env:{Owner}", "--grant", Login, "--json").Succeeded();
