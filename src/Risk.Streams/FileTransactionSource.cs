@@ -63,6 +63,9 @@ public sealed class FileTransactionSource : ITransactionSource
         return parser;
     }
 
+    /// <summary>Turns this source's records into JSON messages; only behind a <see cref="CreateParser"/> that succeeded.</summary>
+    public RecordJson CreateJson() => new(_schema, _file.Header);
+
     /// <inheritdoc/>
     public bool TryRead(out SourceRecord record) => _file.TryRead(out record);
 

@@ -15,6 +15,7 @@ internal static class RiskCommandLine
             CommonOptions.Json,
             DemoVerb.Create(),
             ServeVerb.Create(),
+            ProduceVerb.Create(),
             MigrateVerb.Create(),
             LogVerb.Create(),
             FeaturesVerb.Create(),

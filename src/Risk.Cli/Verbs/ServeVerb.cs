@@ -35,7 +35,7 @@ internal static class ServeVerb
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
         KafkaSettings? kafka = Kafka(configuration.Kafka);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
-        using IDecisionStore store = StoreFiles.Open(configuration.Store, definition.Schema.Name, keys, directory);
+        using IDecisionStore store = StoreFiles.Open(configuration.Store, definition.Schema.Name, keys, directory, configuration.Keys);
         var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices, machine, token => WarmUp(files, token));
 
         (ServeHost? host, ModelRefusal? refusal) = await ServeHost.Start(options, context.Cancellation);

@@ -26,12 +26,13 @@ internal sealed class StreamInput : IDisposable
     public static Option<string?> InputOption() => new("--input") { Description = "Transactions: a CSV or JSON Lines file, plain or gzip, or - for standard input; default the recorded stream.", HelpName = "FILE|-" };
     public static Option<string?> LabelsOption() => new("--labels") { Description = "Labels, each known only after the stream's delay; default those of the recorded stream.", HelpName = "FILE" };
 
-    public static StreamInput Open(StreamFiles files, string? input, string? labels, KeyRing keys)
+    /// <param name="recordedLabels">The recorded stream comes with its recorded labels where no others are named.</param>
+    public static StreamInput Open(StreamFiles files, string? input, string? labels, KeyRing keys, bool recordedLabels = true)
     {
         StreamSchema schema = files.Definition.Schema;
         string path = input ?? files.RecordedTransactions ?? throw CommandFailure.BadInput("SOURCE_NOT_FOUND", $"stream {schema.Name} has no recorded transactions; give --input");
         if (path.StartsWith("kafka:", StringComparison.Ordinal)) { throw CommandFailure.BadInput("SOURCE_UNREADABLE", "this build reads files and standard input; Kafka topics are not built in yet"); }
-        string? labelPath = labels ?? (input is null ? files.RecordedLabels : null);
+        string? labelPath = labels ?? (input is null && recordedLabels ? files.RecordedLabels : null);
         LabelFile? labelFile = null;
         if (labelPath is not null)
         {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Risk.Core;
@@ -17,7 +18,14 @@ namespace Risk.Service.Serving;
 /// <param name="WarmUp">Opens some records for <see cref="ServingModel.WarmUp"/>, with a parser for them; null for none.</param>
 public sealed record ServeOptions(
     ServeConfiguration Configuration, StreamDefinition Definition, ModelBundle Bundle, KeyRing Keys, IDecisionStore Store,
-    KafkaSettings? Kafka, PriceBook Prices, MachinePrice Machine, Func<TransactionKeys, (ITransactionSource, TransactionParser)?>? WarmUp);
+    KafkaSettings? Kafka, PriceBook Prices, MachinePrice Machine, Func<TransactionKeys, (ITransactionSource, TransactionParser)?>? WarmUp)
+{
+    /// <summary>Partitions of a stream of which someone else (a cluster) decides which are served here; null: Kafka decides, or there is one.</summary>
+    public int? ManagedPartitions { get; init; }
+
+    /// <summary>Told of a managed partition that another owner has opened; it has been given away, and is not opened again by itself.</summary>
+    public Action<int>? Fenced { get; init; }
+}
 
 /// <summary>
 /// The embedded host of a live stream: the partitions that this process owns, one pipeline for all of them, HTTP, and Kafka
@@ -39,6 +47,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     private readonly BatchPolicy _batches;
     private readonly KafkaFeed? _kafka;
     private readonly PartitionHost?[] _partitions;
+    private readonly byte[] _keyField;
     private readonly Thread _ticker;
     private readonly CancellationTokenSource _stop = new();
     private HttpApi? _http;
@@ -50,6 +59,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         _options = options;
         _model = model;
         _kafka = kafka;
+        _keyField = Encoding.UTF8.GetBytes(options.Definition.Schema.KeyFields[0].Name);
         Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
         BatchConfiguration batch = options.Configuration.Batch;
         _batches = new BatchPolicy(batch.SizeMax, (long)(batch.DelayMaxMillis * 1000));
@@ -80,14 +90,14 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     {
         if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Configuration.Batch.SizeMax, out ServingModel? model, out ModelRefusal? refusal)) { return (null, refusal); }
         KafkaFeed? kafka = options.Kafka is null ? null : await KafkaFeed.Connect(options.Kafka, options.Configuration.Kafka!, options.Definition, cancellation);
-        var host = new ServeHost(options, model, kafka, kafka?.PartitionCount ?? 1);
+        var host = new ServeHost(options, model, kafka, kafka?.PartitionCount ?? options.ManagedPartitions ?? 1);
         if (options.WarmUp?.Invoke(host.Keys) is var (source, parser))
         {
             using (source) { model.WarmUp(options.Definition, source, parser); }
         }
         host._http = await HttpApi.Start(host, options.Configuration.Listen);
         host._ticker.Start();
-        if (kafka is null) { host.Take(0); }
+        if (kafka is null && options.ManagedPartitions is null) { host.Take(0); }
         kafka?.Run(host);
         return (host, null);
     }
@@ -139,7 +149,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
             var identity = new RecordIdentity(_kafka?.Topics.Transactions ?? "http", partition, "engine", "");
             var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, labels, _options.Keys.Secret, identity);
             var snapshots = new StateSnapshots(_options.Store.Snapshots(partition), _options.Definition, log, SnapshotEvery);
-            letters = _kafka?.DeadLetters(partition) ?? DeadLetterFile.Open(Path.Combine(_options.Configuration.Store.Directory, "dead-letters.jsonl"));
+            letters = _kafka?.DeadLetters(partition) ?? DeadLetterFile.Open(Path.Combine(_options.Configuration.Store.Directory, _options.ManagedPartitions is null ? "dead-letters.jsonl" : $"dead-letters.{partition}.jsonl"));
             var shard = new Shard(partition, path, log, snapshots, letters, Keys, _batches.SizeMax, Clock, labels);
             string source = _kafka?.SourceOf(partition) ?? "http";
             shard.LetterSource = new DeadLetterSource(identity.Source, source);
@@ -188,6 +198,16 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     void IPipelineHost.Failed(Shard shard, Exception failure)
     {
         _kafka?.Hold(shard.Partition);
+        // Two activations that open a managed partition in turn would fence each other for ever: the one that lost goes.
+        if (_options.Fenced is { } fenced && failure is DecisionLogException { Code: LogCodes.Fenced })
+        {
+            Task.Run(() =>
+            {
+                Give(shard.Partition, drain: false);
+                fenced(shard.Partition);
+            });
+            return;
+        }
         Partition(shard.Partition)?.Reopen(shard, failure);
     }
 
@@ -254,17 +274,9 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     internal int PartitionOf(ReadOnlySpan<byte> json)
     {
         if (_partitions.Length == 1) { return 0; }
-        var reader = new Utf8JsonReader(json);
-        ReadOnlySpan<byte> name = _kafka!.KeyField;
-        while (reader.Read())
-        {
-            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1 || !reader.ValueTextEquals(name)) { continue; }
-            reader.Read();
-            Span<byte> text = stackalloc byte[Limits.IdSizeMax * 6];
-            int length = reader.TokenType == JsonTokenType.String ? reader.CopyString(text) : 0;
-            return KafkaPartitioner.Of(length > 0 ? text[..length] : reader.ValueSpan, _partitions.Length);
-        }
-        return 0;
+        Span<byte> scratch = stackalloc byte[MessageKey.ScratchSize];
+        ReadOnlySpan<byte> key = MessageKey.Of(json, _keyField, scratch);
+        return key.IsEmpty ? 0 : KafkaPartitioner.Of(key, _partitions.Length);
     }
 
     /// <summary>Where the partition's owner answers, when it is another process; null where nobody knows.</summary>

@@ -31,6 +31,13 @@ public static class KafkaAdmin
     public static CodedError? EnsureTopics(KafkaSettings settings, KafkaTopics topics, TopicDefaults? defaults, out int partitionCount, bool withLabels = true)
     {
         string[] names = withLabels ? [topics.Transactions, topics.Labels, topics.Decisions, topics.DeadLetters] : [topics.Transactions, topics.Decisions, topics.DeadLetters];
+        return EnsureNamed(settings, names, topics.DeadLetters, defaults, out partitionCount);
+    }
+
+    /// <summary>The same for some topics alone; the first one says how many partitions they all must have.</summary>
+    /// <param name="deadLetters">Which of them keeps what it has for good; null for none.</param>
+    public static CodedError? EnsureNamed(KafkaSettings settings, IReadOnlyList<string> names, string? deadLetters, TopicDefaults? defaults, out int partitionCount)
+    {
         partitionCount = 0;
         using IAdminClient client = new AdminClientBuilder(settings.Admin()).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
         if (TryCounts(client, settings, names, out Dictionary<string, int> counts) is { } unavailable)
@@ -38,7 +45,7 @@ public static class KafkaAdmin
             return unavailable;
         }
 
-        int wanted = counts.GetValueOrDefault(topics.Transactions, defaults?.PartitionCount ?? 0);
+        int wanted = counts.GetValueOrDefault(names[0], defaults?.PartitionCount ?? 0);
         foreach (string name in names.Where(name => !counts.ContainsKey(name)))
         {
             if (defaults is null)
@@ -46,7 +53,7 @@ public static class KafkaAdmin
                 return new CodedError(ErrorCode.KafkaTopicMissing, $"topic {name} does not exist; {TopicIsMadeElsewhere}");
             }
 
-            if (Create(client, settings, Specification(name, name == topics.DeadLetters, wanted, defaults)) is { } failure)
+            if (Create(client, settings, Specification(name, name == deadLetters, wanted, defaults)) is { } failure)
             {
                 return failure;
             }
@@ -58,7 +65,7 @@ public static class KafkaAdmin
         (string wrong, int count) = counts.FirstOrDefault(pair => pair.Value != wanted);
         return wrong is null
             ? null
-            : new CodedError(ErrorCode.KafkaTopicPartitions, $"topic {wrong} has {count} partitions and {topics.Transactions} has {wanted}; they must be equal, a partition's number names its shard");
+            : new CodedError(ErrorCode.KafkaTopicPartitions, $"topic {wrong} has {count} partitions and {names[0]} has {wanted}; they must be equal, a partition's number names its shard");
     }
 
     /// <summary>Partitions of a topic; 0 and an error when it does not exist or nobody answers.</summary>

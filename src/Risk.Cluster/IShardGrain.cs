@@ -1,0 +1,31 @@
+namespace Risk.Cluster;
+
+/// <summary>
+/// One partition of a stream, wherever it is served; key <c>stream/partition</c>. Orleans keeps one activation and finds it from
+/// any silo or client. It may, for a moment, keep two: then the store's epoch lets one of them write, and the other goes.
+/// </summary>
+public interface IShardGrain : IGrainWithStringKey
+{
+    /// <summary>
+    /// Decides transactions of this partition, each once: the same event again gets the decision that stands. Answers when
+    /// they are durable. Calls run side by side and share micro-batches.
+    /// </summary>
+    /// <param name="transactions">JSON objects with the fields of the stream's schema; their first key field belongs to this partition.</param>
+    /// <returns>One answer a transaction, in their order.</returns>
+    Task<ShardAnswer[]> Decide(byte[][] transactions);
+
+    /// <summary>Where the partition is served, and how far its log goes.</summary>
+    Task<ShardPlace> Place();
+}
+
+/// <summary>The answer to one transaction.</summary>
+/// <param name="Decision">The record as JSON; empty where there is none.</param>
+/// <param name="Code">Empty for a decision that was made now; <c>DUP_SAME</c> for one that stood; otherwise why there is none.</param>
+[GenerateSerializer, Immutable, Alias("risk.ShardAnswer")]
+public readonly record struct ShardAnswer([property: Id(0)] byte[] Decision, [property: Id(1)] string Code);
+
+/// <summary>Where a partition is served.</summary>
+/// <param name="Silo">Address of its silo.</param>
+/// <param name="Decisions">In its log.</param>
+[GenerateSerializer, Immutable, Alias("risk.ShardPlace")]
+public readonly record struct ShardPlace([property: Id(0)] string Silo, [property: Id(1)] long Decisions);

@@ -1,0 +1,83 @@
+using System.Globalization;
+using System.Text.Json;
+using Risk.Core.Transactions;
+using Risk.Streams.Kafka;
+
+namespace Risk.Cluster;
+
+/// <summary>
+/// Decisions by call, from any process: finds each transaction's partition by its entity, as a producer of the topic would,
+/// and asks wherever it is served, one call a partition. Safe to use from many threads.
+/// </summary>
+/// <param name="grains">A connected Orleans client, or a silo's own factory.</param>
+/// <param name="partitions">Of the stream; the same everywhere and for ever.</param>
+public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema, int partitions)
+{
+    private static readonly TimeSpan s_retryFirst = TimeSpan.FromMilliseconds(50), s_retryMax = TimeSpan.FromSeconds(2);
+    private readonly string _keyField = schema.KeyFields[0].Name;
+
+    /// <summary>The partition of a transaction.</summary>
+    public int PartitionOf(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1 || !reader.ValueTextEquals(_keyField)) { continue; }
+                reader.Read();
+                byte[] text = new byte[reader.ValueSpan.Length];
+                return KafkaPartitioner.Of(reader.TokenType == JsonTokenType.String ? text.AsSpan(0, reader.CopyString(text)) : reader.ValueSpan, partitions);
+            }
+        }
+        catch (JsonException)
+        {
+            // Whichever partition gets it will say what is wrong with it.
+        }
+        return 0;
+    }
+
+    public IShardGrain Shard(int partition) => grains.GetGrain<IShardGrain>(string.Create(CultureInfo.InvariantCulture, $"{schema.Name}/{partition}"));
+
+    /// <summary>
+    /// Decides the transactions; those of one entity in the order given. A silo that goes away meanwhile is asked again
+    /// where its partitions come up, which makes no second decision.
+    /// </summary>
+    /// <param name="transactions">JSON objects with the fields of the schema.</param>
+    /// <returns>One answer a transaction, in their order; <c>NOT_READY</c> where none came within <paramref name="longest"/>.</returns>
+    public async Task<ShardAnswer[]> Decide(IReadOnlyList<byte[]> transactions, TimeSpan longest, CancellationToken cancellation = default)
+    {
+        var answers = new ShardAnswer[transactions.Count];
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(longest);
+        await Task.WhenAll(Enumerable.Range(0, transactions.Count).GroupBy(i => PartitionOf(transactions[i])).Select(async group =>
+        {
+            int[] open = [.. group];
+            for (TimeSpan wait = s_retryFirst; ; wait = wait * 2 < s_retryMax ? wait * 2 : s_retryMax)
+            {
+                ShardAnswer[] some = await Ask(group.Key, [.. open.Select(i => transactions[i])], limit.Token);
+                for (int k = 0; k < open.Length; k++) { answers[open[k]] = some[k]; }
+                open = [.. open.Where(i => IsPassing(answers[i].Code))];
+                if (open.Length == 0 || limit.IsCancellationRequested) { return; }
+                await Task.Delay(wait, CancellationToken.None);
+            }
+        }));
+        cancellation.ThrowIfCancellationRequested();
+        return answers;
+    }
+
+    private async Task<ShardAnswer[]> Ask(int partition, byte[][] transactions, CancellationToken limit)
+    {
+        try
+        {
+            return await Shard(partition).Decide(transactions).WaitAsync(limit);
+        }
+        catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
+        {
+            return [.. transactions.Select(_ => new ShardAnswer([], "NOT_READY"))];
+        }
+    }
+
+    /// <summary>What goes by when the partition has come up again.</summary>
+    private static bool IsPassing(string code) => code is "NOT_READY" or Core.Log.LogCodes.Fenced or Core.Log.LogCodes.Unavailable or Core.Log.LogCodes.InUse or Core.Log.LogCodes.ReadOnly;
+}
