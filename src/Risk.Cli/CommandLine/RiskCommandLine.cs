@@ -24,6 +24,7 @@ internal static class RiskCommandLine
             ExplainVerb.Create(),
             ModelVerb.Create(),
             BenchVerb.Create(),
+            BenchPartVerb.Create(),
             DoctorVerb.Create(),
         };
 
