@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Risk.Core.Log;
 using Risk.Core.Transactions;
+using Risk.Storage.Log;
 
 namespace Risk.Service.Engine;
 
@@ -16,10 +17,14 @@ public sealed class KeyRing
     private KeyRing(byte[] token, byte[] logSeed)
     {
         Secret = new KeyedHash(token);
+        TokenFingerprint = HMACSHA256.HashData(token, "risk token key fingerprint v1"u8);
         LogSeed = logSeed;
     }
 
     public KeyedHash Secret { get; }
+
+    /// <summary>32 bytes by which a store tells whether it is the token key that its stream was begun with; one-way.</summary>
+    public byte[] TokenFingerprint { get; }
 
     /// <summary>32 bytes from which the log derives its signing key; empty lets it make a random one.</summary>
     public byte[] LogSeed { get; }
@@ -54,8 +59,8 @@ public sealed class KeyRing
         Directory.CreateDirectory(folder);
         if (!OperatingSystem.IsWindows()) { File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute); }
         byte[] key = wanted ?? RandomNumberGenerator.GetBytes(KeyedHash.KeySize);
-        Write(path, key);
-        return new KeyRing(key, logSeed);
+        // Another process that starts with the same keys at the same moment may have been first: then its key is the key.
+        return OnceFile.TryCreate(path, Encoding.ASCII.GetBytes(Convert.ToHexStringLower(key)), OnceFile.Private) ? new KeyRing(key, logSeed) : Open(directory, wanted, logSeed);
     }
 
     private static byte[] Derive(string use, string stream) => SHA256.HashData(Encoding.UTF8.GetBytes($"risk reproducible run, no secret: {use}/{stream}"));
@@ -64,19 +69,5 @@ public sealed class KeyRing
     {
         byte[] key = Convert.FromHexString(File.ReadAllText(path).Trim());
         return key.Length == KeyedHash.KeySize ? key : throw new DecisionLogException(LogCodes.Other, $"{path} holds {key.Length} bytes, it must hold {KeyedHash.KeySize}");
-    }
-
-    private static void Write(string path, byte[] key)
-    {
-        string unfinished = path + ".new";
-        File.Delete(unfinished);
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows()) { options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite; }
-        using (var stream = new FileStream(unfinished, options))
-        {
-            stream.Write(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(key)));
-            stream.Flush(flushToDisk: true);
-        }
-        File.Move(unfinished, path);
     }
 }

@@ -93,6 +93,10 @@ internal sealed class HttpApi : IAsyncDisposable
         {
             await Problem(http, e.StatusCode, "PARSE_ERROR", "the request is not HTTP as it should be");
         }
+        catch (DecisionLogException e) when (e.IsRetriable && !http.Response.HasStarted)
+        {
+            await Busy(http, StatusCodes.Status503ServiceUnavailable, e.Code, "the store does not answer; the same request again is safe");
+        }
         catch (Exception e) when (!http.Response.HasStarted)
         {
             (string code, string sentence) = ServeFaults.Explain(e);

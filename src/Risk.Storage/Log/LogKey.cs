@@ -29,40 +29,20 @@ internal sealed class LogKey : INoteSigner
     /// <exception cref="DecisionLogException"><c>LOG_OTHER</c>: the directory's key is not the seed's; <c>LOG_CORRUPT</c>: it can't be read.</exception>
     public static LogKey LoadOrCreate(LogFolder folder, string name, ReadOnlySpan<byte> seed)
     {
-        if (File.Exists(folder.PrivateKey))
+        if (!File.Exists(folder.PrivateKey))
         {
-            var loaded = new LogKey(name, ReadPem(folder.PrivateKey));
-            if (!seed.IsEmpty && !seed.SequenceEqual(loaded._seed))
-            {
-                throw new DecisionLogException(LogCodes.Other, $"{folder.PrivateKey} is not the key that was given.");
-            }
-
-            return loaded;
+            byte[] made = seed.IsEmpty ? RandomNumberGenerator.GetBytes(Ed25519.SeedBytes) : seed.ToArray();
+            OnceFile.TryCreate(folder.PrivateKey, System.Text.Encoding.ASCII.GetBytes(PemEncoding.WriteString(PemLabel, [.. Pkcs8Prefix, .. made]) + "\n"), OnceFile.Private);
         }
 
-        Directory.CreateDirectory(folder.Keys);
-        var key = new LogKey(name, seed.IsEmpty ? RandomNumberGenerator.GetBytes(Ed25519.SeedBytes) : seed);
-        string unfinished = folder.PrivateKey + ".new";
-        File.Delete(unfinished);
-        var options = new FileStreamOptions
+        // Whoever was first: the partitions of one store begin at the same moment, in several processes.
+        var key = new LogKey(name, ReadPem(folder.PrivateKey));
+        if (!seed.IsEmpty && !seed.SequenceEqual(key._seed))
         {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-        };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            throw new DecisionLogException(LogCodes.Other, $"{folder.PrivateKey} is not the key that was given.");
         }
 
-        using (var file = new FileStream(unfinished, options))
-        {
-            file.Write(System.Text.Encoding.ASCII.GetBytes(PemEncoding.WriteString(PemLabel, [.. Pkcs8Prefix, .. key._seed]) + "\n"));
-            file.Flush(flushToDisk: true);
-        }
-
-        File.WriteAllText(folder.VerifierKey, key.Key + "\n");
-        File.Move(unfinished, folder.PrivateKey);
-        Posix.SyncDirectory(folder.Keys);
+        OnceFile.TryCreate(folder.VerifierKey, System.Text.Encoding.ASCII.GetBytes(key.Key + "\n"));
         return key;
     }
 
