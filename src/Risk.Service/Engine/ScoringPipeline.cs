@@ -137,6 +137,7 @@ internal sealed class ScoringPipeline : IDisposable
         if (shard.Links is { } links)
         {
             shard.Path.Admit(batch.Scoring);
+            if (batch.GreetsOwners) { links.Greet(batch.Scoring.Group.FirstSequence); }
             links.Fetch(batch.Scoring);
             shard.Path.DecideAdmitted(batch.Scoring);
         }

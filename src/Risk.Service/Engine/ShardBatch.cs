@@ -30,6 +30,9 @@ internal sealed class ShardBatch(ScoringBatch scoring)
     /// <summary>To which the shard's clock moves before the rows are decided, because its source is idle; 0 = it stays.</summary>
     public long Watermark { get; set; }
 
+    /// <summary>The owners of shared entities are greeted, so that one that lost its state gets it back.</summary>
+    public bool GreetsOwners { get; set; }
+
     /// <summary>Who asks for the decision on an event, behind all rows; the sequence is found on the deciding thread, −1 for none.</summary>
     public List<(EntityKey EventKey, IRowAnswer Answer)> Queries { get; } = [];
     public List<long> Found { get; } = [];
@@ -64,6 +67,7 @@ internal sealed class ShardBatch(ScoringBatch scoring)
         Records = 0;
         NextLine = NextLabelLine = null;
         Watermark = 0;
+        GreetsOwners = false;
         Rejections.Clear();
         Labels.Clear();
         LabelRejections.Clear();

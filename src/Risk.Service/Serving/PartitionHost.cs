@@ -35,6 +35,8 @@ internal sealed class PartitionHost
     private static readonly TimeSpan s_rentWait = TimeSpan.FromMilliseconds(100), s_drainMax = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan s_retryFirst = TimeSpan.FromMilliseconds(100), s_retryMax = TimeSpan.FromSeconds(5);
 
+    private const long GreetEveryMicros = 1_000_000;
+
     private readonly Func<int, Shard> _openShard;
     private readonly Action<PartitionHost, Shard> _opened;
     private readonly ScoringPipeline _pipeline;
@@ -49,6 +51,7 @@ internal sealed class PartitionHost
     private Shard? _shard;
     private ShardBatch? _open;
     private bool _isSourceOpen;
+    private long _greeted;
 
     /// <param name="openShard">Opens the log and rebuilds the state; may take seconds, may throw.</param>
     /// <param name="opened">Told when the shard takes records, and from which position.</param>
@@ -159,9 +162,15 @@ internal sealed class PartitionHost
                 if (_policy.Next(open.Queue, now).Close) { Send(open); }
                 return;
             }
-            if (State != PartitionState.Serving || now - LastArrival < idleAfter || Ready(out _) is not { } batch) { return; }
-            batch.Watermark = now - idleAfter;
-            LastArrival = now;
+            bool isIdle = now - LastArrival >= idleAfter, greets = _shard?.Links is not null && now - _greeted >= GreetEveryMicros;
+            if (State != PartitionState.Serving || !(isIdle || greets) || !_pipeline.HasRoom || Ready(out _) is not { } batch) { return; }
+            batch.GreetsOwners = greets;
+            if (greets) { _greeted = now; }
+            if (isIdle)
+            {
+                batch.Watermark = now - idleAfter;
+                LastArrival = now;
+            }
             Send(batch);
         }
     }

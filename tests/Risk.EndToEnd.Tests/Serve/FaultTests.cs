@@ -259,7 +259,7 @@ public sealed class FaultTests
     private static async Task<double[]> ScoreAfter(bool labels, bool kill)
     {
         static string Json(int n, double day) => string.Create(CultureInfo.InvariantCulture, $$"""{"transaction_id":"q{{n}}","time":"{{Payments.Start.AddDays(day - 20):yyyy-MM-ddTHH:mm:ss.fffZ}}","customer_id":"c1","terminal_id":"t1","amount":{{20 + n}}}""");
-        using var topic = new ServedTopic();
+        using var topic = new ServedTopic(entityWaitMillis: 10_000);
         ServeProcess serve = topic.StartProcess();
         for (int n = 0; n < 10; n++) { topic.Send("c1", Json(n, n * 0.1)); }
         topic.WaitForDecisions(10);

@@ -45,6 +45,6 @@ public sealed class KillTests(ITestOutputHelper output)
         Assert.All(topic.Processes.ToArray(), p => Assert.Equal(0, p.Stop()));
         topic.AssertOneDecisionEach(sent);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{sent:N0} events, {kills} kills"));
-        Assert.True(kills >= 8, $"only {kills} kills");
+        Assert.True(kills >= 5, $"only {kills} kills");
     }
 }

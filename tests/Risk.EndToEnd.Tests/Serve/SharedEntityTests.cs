@@ -35,6 +35,7 @@ public sealed class SharedEntityTests : IDisposable
                 topic.Processes.RemoveAt(1);
                 topic.StartProcess();
                 await WaitComplete(topic, 3);
+                await Task.Delay(2500); // what the new owners could not read in the logs is told them within a second or so
             }
             topic.Send(Customer(n), Json(n));
             topic.WaitForDecisions(n + 1);

@@ -25,7 +25,7 @@ internal interface IEntityOwners
 /// </summary>
 internal sealed class EntityLinks
 {
-    private const int ChunkRows = 512;
+    private const int ChunkRows = 512, AgainMillis = 10;
     private static readonly Task<byte[]?> s_none = Task.FromResult<byte[]?>(null);
     private static readonly TimeSpan s_durableMax = TimeSpan.FromSeconds(5);
 
@@ -104,6 +104,25 @@ internal sealed class EntityLinks
         }
     }
 
+    /// <summary>Asks every owner for nothing: one that lost its state meanwhile says so, and gets what it lacks below <paramref name="first"/>.</summary>
+    public void Greet(long first)
+    {
+        using var limit = new CancellationTokenSource(_wait);
+        for (int owner = 0; owner < _links.Length; owner++)
+        {
+            Link link = _links[owner];
+            if (link.DownUntil > Stopwatch.GetTimestamp()) { continue; }
+            OwnerRequest request = link.Core.Request(link.Core.Acknowledged);
+            EntityMessage.Begin(_message, EntityMessage.Kind.Ask, request);
+            byte[]? reply = Wait(_owners.Ask(owner, EntityMessage.End(_message, 0), limit.Token));
+            if (reply is null || !EntityMessage.TryReadReply(reply, 0, _columns.Count, out OwnerReply told)) { continue; }
+            LinkStep step = link.Core.OnReply(request, told);
+            if (step == LinkStep.Fenced) { throw new DecisionLogException(LogCodes.Fenced, $"partition {_shard.Partition} has another owner, an entity owner says"); }
+            if (step == LinkStep.Resend || link.IsBehind) { TryCatchUp(owner, first, limit.Token); }
+            if (step == LinkStep.Answered && link.LabelsOfEpoch != told.Epoch && SendLabels(owner, limit.Token)) { link.LabelsOfEpoch = told.Epoch; }
+        }
+    }
+
     /// <summary>Tells the owners of a transaction that it turned out positive.</summary>
     public void Learn(TransactionBatch transaction, long? knownAt)
     {
@@ -140,6 +159,12 @@ internal sealed class EntityLinks
             link.Request = default;
             if (reply is null || !EntityMessage.TryReadReply(reply, link.Rows.Count, _columns.Count, out OwnerReply told))
             {
+                // It is being rebuilt, or has died and comes up elsewhere.
+                if (!limit.WaitHandle.WaitOne(AgainMillis))
+                {
+                    Begin(owner, batch, first, limit);
+                    continue;
+                }
                 // Nobody waits for it again for a while.
                 link.DownUntil = Stopwatch.GetTimestamp() + Stopwatch.Frequency / 5;
                 return false;
@@ -147,12 +172,17 @@ internal sealed class EntityLinks
             switch (link.Core.OnReply(request, told))
             {
                 case LinkStep.Answered:
+                    if (link.LabelsOfEpoch != told.Epoch && SendLabels(owner, limit))
+                    {
+                        // The answer was without them: once more. A row that comes again is not counted again.
+                        link.LabelsOfEpoch = told.Epoch;
+                        if (_shard.Labels is { Count: > 0 }) { break; }
+                    }
                     for (int i = 0; i < link.Rows.Count; i++)
                     {
                         bool late = EntityMessage.ReadRow(reply, i, link.Rows.Count, _values);
                         batch.PutRemote(_columns, link.Rows[i], owner, _links.Length, _values, late);
                     }
-                    if (link.LabelsOfEpoch != told.Epoch && SendLabels(owner, limit)) { link.LabelsOfEpoch = told.Epoch; }
                     return true;
                 case LinkStep.Fenced:
                     throw new DecisionLogException(LogCodes.Fenced, $"partition {_shard.Partition} has another owner, an entity owner says");
