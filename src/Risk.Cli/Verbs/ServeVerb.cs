@@ -80,13 +80,13 @@ internal static class ServeVerb
         }
     }
 
-    private static KafkaSettings? Kafka(KafkaConfiguration? configuration)
+    internal static KafkaSettings? Kafka(KafkaConfiguration? configuration)
     {
         if (configuration is null) { return null; }
         return KafkaSettings.Read(configuration.Properties, configuration.GroupId, out CodedError error) ?? throw CommandFailure.BadInput(error.Code.Text(), error.Message);
     }
 
-    private static (ITransactionSource, TransactionParser)? WarmUp(StreamFiles files, TransactionKeys keys)
+    internal static (ITransactionSource, TransactionParser)? WarmUp(StreamFiles files, TransactionKeys keys)
     {
         if (files.RecordedTransactions is not { } path || FileTransactionSource.Open(path, files.Definition.Schema, out _) is not { } source) { return null; }
         if (source.CreateParser(keys, false, out _) is { } parser) { return (source, parser); }

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Risk.Core.Log;
 using Risk.Core.Transactions;
+using Risk.Storage.Log;
 
 namespace Risk.Service.Engine;
 
@@ -42,20 +43,22 @@ public sealed class KeyRing
     private static KeyRing Open(string directory, byte[]? wanted, byte[] logSeed)
     {
         string folder = Path.Combine(directory, "keys"), path = Path.Combine(folder, TokenFile);
-        if (File.Exists(path))
-        {
-            byte[] kept = Read(path);
-            // Under another key the same ids have other hashes: every decision would be taken a second time.
-            return wanted is null || wanted.AsSpan().SequenceEqual(kept)
-                ? new KeyRing(kept, logSeed)
-                : throw new DecisionLogException(LogCodes.Other, $"{directory} was begun with keys of its own; go on without --clock event, or name a new directory");
-        }
+        if (File.Exists(path)) { return Keep(directory, path, wanted, logSeed); }
         if (Directory.Exists(Path.Combine(directory, "journal"))) { throw new DecisionLogException(LogCodes.Other, $"{path} is missing, and without it the log in {directory} cannot go on; restore it or name a new directory"); }
         Directory.CreateDirectory(folder);
         if (!OperatingSystem.IsWindows()) { File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute); }
-        byte[] key = wanted ?? RandomNumberGenerator.GetBytes(KeyedHash.KeySize);
-        Write(path, key);
-        return new KeyRing(key, logSeed);
+        OnceFile.TryCreate(path, Encoding.ASCII.GetBytes(Convert.ToHexStringLower(wanted ?? RandomNumberGenerator.GetBytes(KeyedHash.KeySize))), isSecret: true);
+        // Whoever was first has made it; nothing of a log can be there yet.
+        return Keep(directory, path, wanted, logSeed);
+    }
+
+    private static KeyRing Keep(string directory, string path, byte[]? wanted, byte[] logSeed)
+    {
+        byte[] kept = Read(path);
+        // Under another key the same ids have other hashes: every decision would be taken a second time.
+        return wanted is null || wanted.AsSpan().SequenceEqual(kept)
+            ? new KeyRing(kept, logSeed)
+            : throw new DecisionLogException(LogCodes.Other, $"{directory} was begun with keys of its own; go on without --clock event, or name a new directory");
     }
 
     private static byte[] Derive(string use, string stream) => SHA256.HashData(Encoding.UTF8.GetBytes($"risk reproducible run, no secret: {use}/{stream}"));
@@ -64,19 +67,5 @@ public sealed class KeyRing
     {
         byte[] key = Convert.FromHexString(File.ReadAllText(path).Trim());
         return key.Length == KeyedHash.KeySize ? key : throw new DecisionLogException(LogCodes.Other, $"{path} holds {key.Length} bytes, it must hold {KeyedHash.KeySize}");
-    }
-
-    private static void Write(string path, byte[] key)
-    {
-        string unfinished = path + ".new";
-        File.Delete(unfinished);
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows()) { options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite; }
-        using (var stream = new FileStream(unfinished, options))
-        {
-            stream.Write(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(key)));
-            stream.Flush(flushToDisk: true);
-        }
-        File.Move(unfinished, path);
     }
 }

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using Risk.Core.Log;
 
 namespace Risk.Storage.Log;
@@ -25,45 +26,28 @@ internal sealed class LogKey : INoteSigner
 
     public byte[] Sign(ReadOnlySpan<byte> text) => Ed25519.Sign(_seed, text);
 
-    /// <summary>Loads the key of a directory, or makes one: from the seed when there is one, else at random.</summary>
+    /// <summary>Loads the key of a directory, or makes one: from the seed when there is one, else at random. Several may do so at once, and get the same.</summary>
     /// <exception cref="DecisionLogException"><c>LOG_OTHER</c>: the directory's key is not the seed's; <c>LOG_CORRUPT</c>: it can't be read.</exception>
     public static LogKey LoadOrCreate(LogFolder folder, string name, ReadOnlySpan<byte> seed)
     {
-        if (File.Exists(folder.PrivateKey))
+        if (!File.Exists(folder.PrivateKey))
         {
-            var loaded = new LogKey(name, ReadPem(folder.PrivateKey));
-            if (!seed.IsEmpty && !seed.SequenceEqual(loaded._seed))
-            {
-                throw new DecisionLogException(LogCodes.Other, $"{folder.PrivateKey} is not the key that was given.");
-            }
-
-            return loaded;
+            Create(folder, name, seed.IsEmpty ? RandomNumberGenerator.GetBytes(Ed25519.SeedBytes) : seed);
         }
 
+        var key = new LogKey(name, ReadPem(folder.PrivateKey));
+        return seed.IsEmpty || seed.SequenceEqual(key._seed)
+            ? key
+            : throw new DecisionLogException(LogCodes.Other, $"{folder.PrivateKey} is not the key that was given.");
+    }
+
+    private static void Create(LogFolder folder, string name, ReadOnlySpan<byte> seed)
+    {
         Directory.CreateDirectory(folder.Keys);
-        var key = new LogKey(name, seed.IsEmpty ? RandomNumberGenerator.GetBytes(Ed25519.SeedBytes) : seed);
-        string unfinished = folder.PrivateKey + ".new";
-        File.Delete(unfinished);
-        var options = new FileStreamOptions
+        if (OnceFile.TryCreate(folder.PrivateKey, Encoding.ASCII.GetBytes(PemEncoding.WriteString(PemLabel, [.. Pkcs8Prefix, .. seed]) + "\n"), isSecret: true))
         {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-        };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            OnceFile.TryCreate(folder.VerifierKey, Encoding.UTF8.GetBytes(new LogKey(name, seed).Key + "\n"), isSecret: false);
         }
-
-        using (var file = new FileStream(unfinished, options))
-        {
-            file.Write(System.Text.Encoding.ASCII.GetBytes(PemEncoding.WriteString(PemLabel, [.. Pkcs8Prefix, .. key._seed]) + "\n"));
-            file.Flush(flushToDisk: true);
-        }
-
-        File.WriteAllText(folder.VerifierKey, key.Key + "\n");
-        File.Move(unfinished, folder.PrivateKey);
-        Posix.SyncDirectory(folder.Keys);
-        return key;
     }
 
     private static byte[] ReadPem(string path)
