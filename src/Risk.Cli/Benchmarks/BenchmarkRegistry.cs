@@ -11,5 +11,6 @@ internal static class BenchmarkRegistry
         () => new ExplainBenchmark(),
         () => new DecisionEndToEndBenchmark(),
         () => new DecisionLogBenchmark(),
+        () => new BrokerLoopBenchmark(),
     ];
 }

@@ -23,6 +23,7 @@ internal static class RiskCommandLine
             ExplainVerb.Create(),
             ModelVerb.Create(),
             BenchVerb.Create(),
+            BenchPartVerb.Create(),
             DoctorVerb.Create(),
         };
 

@@ -54,7 +54,8 @@ internal sealed class HttpApi : IAsyncDisposable
     /// <exception cref="IOException">The port is taken, or may not be used.</exception>
     public static async Task<HttpApi> Start(IDecisionApi api, string listen)
     {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        // Not the working directory: the builder watches its whole tree for settings, and the log's files may be written there.
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls(listen).ConfigureKestrel(o =>
         {

@@ -332,9 +332,11 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         return new ServeHealth(ready, reasons, Partitions.Select(p => p.Partition).ToArray());
     }
 
-    internal static byte[] RecordJson(ReadOnlySpan<byte> record)
+    internal static byte[] RecordJson(ReadOnlySpan<byte> record) =>
+        record.IsEmpty || DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None ? [] : RecordJson(view);
+
+    internal static byte[] RecordJson(in DecisionRecord view)
     {
-        if (record.IsEmpty || DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None) { return []; }
         ArrayBufferWriter<byte> buffer = t_buffer ??= new ArrayBufferWriter<byte>(4096);
         Utf8JsonWriter json = t_json ??= new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
         buffer.ResetWrittenCount();
