@@ -12,6 +12,7 @@ using Npgsql;
 using Risk.Cli;
 using Risk.Cli.Benchmarks;
 using Risk.Core.Log;
+using Risk.Service.Engine;
 using Risk.Storage.Postgres;
 
 namespace Risk.Cluster.Tests;
@@ -47,6 +48,15 @@ internal sealed class TestCluster : IDisposable
     private string Owner => new NpgsqlConnectionStringBuilder(_server.ConnectionString) { Database = Database }.ConnectionString;
 
     public string KeyFolder => Path.Combine(_folder, "keys");
+
+    /// <summary>The store as a silo opens it.</summary>
+    public IDecisionStore OpenStore(KeyRing keys) => PostgresDecisionStore.Connect(new PostgresStoreOptions
+    {
+        ConnectionString = new NpgsqlConnectionStringBuilder(Owner) { Username = Login }.ConnectionString,
+        Stream = "card-payments",
+        KeySeed = keys.LogSeed,
+        KeyFolder = KeyFolder,
+    });
 
     public T Query<T>(string text)
     {

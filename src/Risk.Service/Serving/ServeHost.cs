@@ -223,6 +223,8 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
             {
                 // Unless it was given away meanwhile, and came back.
                 if (Partition(shard.Partition)?.Shard is { } current && current != shard) { return; }
+                Counters.Fault(LogCodes.Fenced);
+                ServeLog.Write("warning", LogCodes.Fenced, $"partition {shard.Partition}: another owner has opened it; it is given away");
                 Give(shard.Partition, drain: false);
                 fenced(shard.Partition);
             });
