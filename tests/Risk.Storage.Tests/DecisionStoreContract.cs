@@ -9,7 +9,8 @@ public abstract class DecisionStoreContract : LogFolderFixture
 {
     private static readonly byte[] Catalog = new byte[32];
 
-    protected abstract IDecisionStore OpenStore();
+    /// <param name="tokenFingerprint">32 bytes, or none.</param>
+    protected abstract IDecisionStore OpenStore(byte[]? tokenFingerprint = null);
 
     [StoreFact]
     public void Partitions_AreLogsOfTheirOwn_AndLastBeyondTheStore()
@@ -81,6 +82,33 @@ public abstract class DecisionStoreContract : LogFolderFixture
         latter.Dispose();
         using IDecisionLog third = one.Open(0, "three");
         AssertHoldsInOrder(third, 11);
+    }
+
+    [StoreFact]
+    public void OtherTokenKey_IsRefused_SaysWhatToDo_AndTakesNothing()
+    {
+        byte[] key = [.. Enumerable.Repeat((byte)1, 32)], other = [.. Enumerable.Repeat((byte)2, 32)];
+        using (IDecisionStore store = OpenStore(key))
+        {
+            store.Open(0, "first").Dispose();
+        }
+
+        using (IDecisionStore store = OpenStore(other))
+        {
+            foreach (int partition in new[] { 0, 1 })
+            {
+                var refused = Assert.Throws<DecisionLogException>(() => store.Open(partition, "other"));
+                Assert.Equal((LogCodes.Other, false), (refused.Code, refused.IsRetriable));
+                Assert.Contains("keys/token.key", refused.Message, StringComparison.Ordinal);
+            }
+
+            Assert.Equal([new PartitionOwner(0, 1, "first")], store.Owners());
+        }
+
+        using IDecisionStore again = OpenStore(key);
+        again.Open(0, "").Dispose();
+        using IDecisionStore reader = OpenStore();
+        reader.Open(0, "").Dispose();
     }
 
     [StoreFact]

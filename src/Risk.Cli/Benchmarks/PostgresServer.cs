@@ -16,13 +16,15 @@ internal sealed class PostgresServer : IDisposable
 
     private readonly string _programs;
     private readonly string _folder;
-    private readonly Process _server;
+    private readonly string[] _settings;
+    private Process _server;
 
-    private PostgresServer(string programs, string folder, Process server)
+    private PostgresServer(string programs, string folder, string[] settings)
     {
         _programs = programs;
         _folder = folder;
-        _server = server;
+        _settings = settings;
+        _server = StartServer();
         ConnectionString = $"Host={folder};Username=postgres;Database=postgres;Pooling=false;Timeout=10;Command Timeout=300";
     }
 
@@ -34,16 +36,16 @@ internal sealed class PostgresServer : IDisposable
     /// <summary><c>PostgreSQL 15.14</c>.</summary>
     public string Version { get; private set; } = "PostgreSQL";
 
+    /// <summary>Why there can be none here; null when the programs are installed.</summary>
+    public static string? Missing => FindPrograms() is null ? "PostgreSQL: not installed (apt-get install postgresql)" : null;
+
     /// <summary>Starts one; or says why there is none, for whoever skips then.</summary>
     public static bool TryStart([NotNullWhen(true)] out PostgresServer? server, [NotNullWhen(false)] out string? why)
     {
         (server, why) = (null, null);
-        string? programs = Directory.Exists(Servers)
-            ? Directory.GetDirectories(Servers).Select(version => Path.Combine(version, "bin")).Where(bin => File.Exists(Path.Combine(bin, "initdb"))).Order(StringComparer.Ordinal).LastOrDefault()
-            : null;
-        if (programs is null)
+        if (FindPrograms() is not { } programs)
         {
-            why = "PostgreSQL: not installed (apt-get install postgresql)";
+            why = Missing!;
             return false;
         }
 
@@ -61,8 +63,7 @@ internal sealed class PostgresServer : IDisposable
                 "-D", $"{folder}/cluster", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "full_page_writes=on",
                 "-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "checkpoint_timeout=30min", "-c", "autovacuum=off",
             ];
-            server = new PostgresServer(programs, folder, Process.Start(Start(programs, "postgres", settings))!);
-            server.Drain();
+            server = new PostgresServer(programs, folder, settings);
             server.WaitUntilItAnswers();
             return true;
         }
@@ -93,12 +94,26 @@ internal sealed class PostgresServer : IDisposable
         return double.Parse(line[mark.Length..].Split(' ')[0], CultureInfo.InvariantCulture);
     }
 
+    /// <summary>Stops it as a power cut would: no client is told, nothing is written first.</summary>
+    public void Stop()
+    {
+        Run(_programs, "pg_ctl", ["stop", "-D", $"{_folder}/cluster", "-m", "immediate"]);
+        _server.WaitForExit(TimeSpan.FromSeconds(10));
+    }
+
+    /// <summary>Starts it again on the same folder; returns when it answers.</summary>
+    public void Restart()
+    {
+        _server.Dispose();
+        _server = StartServer();
+        WaitUntilItAnswers();
+    }
+
     public void Dispose()
     {
         try
         {
-            Run(_programs, "pg_ctl", ["stop", "-D", $"{_folder}/cluster", "-m", "immediate"]);
-            _server.WaitForExit(TimeSpan.FromSeconds(10));
+            Stop();
         }
         catch (InvalidOperationException)
         {
@@ -109,13 +124,19 @@ internal sealed class PostgresServer : IDisposable
         BenchmarkFolder.Delete(_folder);
     }
 
-    private void Drain()
+    private static string? FindPrograms() => Directory.Exists(Servers)
+        ? Directory.GetDirectories(Servers).Select(version => Path.Combine(version, "bin")).Where(bin => File.Exists(Path.Combine(bin, "initdb"))).Order(StringComparer.Ordinal).LastOrDefault()
+        : null;
+
+    private Process StartServer()
     {
+        Process server = Process.Start(Start(_programs, "postgres", _settings))!;
         // Its log would fill the pipe and stop it.
-        _server.OutputDataReceived += (_, _) => { };
-        _server.ErrorDataReceived += (_, _) => { };
-        _server.BeginOutputReadLine();
-        _server.BeginErrorReadLine();
+        server.OutputDataReceived += (_, _) => { };
+        server.ErrorDataReceived += (_, _) => { };
+        server.BeginOutputReadLine();
+        server.BeginErrorReadLine();
+        return server;
     }
 
     private void WaitUntilItAnswers()

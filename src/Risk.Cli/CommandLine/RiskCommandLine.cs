@@ -17,6 +17,7 @@ internal static class RiskCommandLine
             ServeVerb.Create(),
             ProduceVerb.Create(),
             MigrateVerb.Create(),
+            LogVerb.Create(),
             FeaturesVerb.Create(),
             VerifyVerb.Create(),
             ShowVerb.Create(),

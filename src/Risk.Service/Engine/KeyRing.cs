@@ -17,10 +17,14 @@ public sealed class KeyRing
     private KeyRing(byte[] token, byte[] logSeed)
     {
         Secret = new KeyedHash(token);
+        TokenFingerprint = HMACSHA256.HashData(token, "risk token key fingerprint v1"u8);
         LogSeed = logSeed;
     }
 
     public KeyedHash Secret { get; }
+
+    /// <summary>32 bytes by which a store tells whether it is the token key that its stream was begun with; one-way.</summary>
+    public byte[] TokenFingerprint { get; }
 
     /// <summary>32 bytes from which the log derives its signing key; empty lets it make a random one.</summary>
     public byte[] LogSeed { get; }
@@ -43,22 +47,20 @@ public sealed class KeyRing
     private static KeyRing Open(string directory, byte[]? wanted, byte[] logSeed)
     {
         string folder = Path.Combine(directory, "keys"), path = Path.Combine(folder, TokenFile);
-        if (File.Exists(path)) { return Keep(directory, path, wanted, logSeed); }
+        if (File.Exists(path))
+        {
+            byte[] kept = Read(path);
+            // Under another key the same ids have other hashes: every decision would be taken a second time.
+            return wanted is null || wanted.AsSpan().SequenceEqual(kept)
+                ? new KeyRing(kept, logSeed)
+                : throw new DecisionLogException(LogCodes.Other, $"{directory} was begun with keys of its own; go on without --clock event, or name a new directory");
+        }
         if (Directory.Exists(Path.Combine(directory, "journal"))) { throw new DecisionLogException(LogCodes.Other, $"{path} is missing, and without it the log in {directory} cannot go on; restore it or name a new directory"); }
         Directory.CreateDirectory(folder);
         if (!OperatingSystem.IsWindows()) { File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute); }
-        OnceFile.TryCreate(path, Encoding.ASCII.GetBytes(Convert.ToHexStringLower(wanted ?? RandomNumberGenerator.GetBytes(KeyedHash.KeySize))), isSecret: true);
-        // Whoever was first has made it; nothing of a log can be there yet.
-        return Keep(directory, path, wanted, logSeed);
-    }
-
-    private static KeyRing Keep(string directory, string path, byte[]? wanted, byte[] logSeed)
-    {
-        byte[] kept = Read(path);
-        // Under another key the same ids have other hashes: every decision would be taken a second time.
-        return wanted is null || wanted.AsSpan().SequenceEqual(kept)
-            ? new KeyRing(kept, logSeed)
-            : throw new DecisionLogException(LogCodes.Other, $"{directory} was begun with keys of its own; go on without --clock event, or name a new directory");
+        byte[] key = wanted ?? RandomNumberGenerator.GetBytes(KeyedHash.KeySize);
+        // Another process that starts with the same keys at the same moment may have been first: then its key is the key.
+        return OnceFile.TryCreate(path, Encoding.ASCII.GetBytes(Convert.ToHexStringLower(key)), OnceFile.Private) ? new KeyRing(key, logSeed) : Open(directory, wanted, logSeed);
     }
 
     private static byte[] Derive(string use, string stream) => SHA256.HashData(Encoding.UTF8.GetBytes($"risk reproducible run, no secret: {use}/{stream}"));

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Risk.Core;
+using Risk.Core.Log;
 using Risk.Core.Transactions;
 
 namespace Risk.Service.Serving;
@@ -102,6 +103,10 @@ internal sealed class HttpApi : IAsyncDisposable
         catch (BadHttpRequestException e) when (!http.Response.HasStarted)
         {
             await Problem(http, e.StatusCode, "PARSE_ERROR", "the request is not HTTP as it should be");
+        }
+        catch (DecisionLogException e) when (e.IsRetriable && !http.Response.HasStarted)
+        {
+            await Busy(http, StatusCodes.Status503ServiceUnavailable, e.Code, "the store does not answer; the same request again is safe");
         }
         catch (Exception e) when (!http.Response.HasStarted)
         {

@@ -115,9 +115,15 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     /// <summary>Looks up how far the shard's decisions were published. Asks the brokers.</summary>
     /// <exception cref="IOException">They do not answer.</exception>
+    /// <exception cref="DecisionLogException"><c>LOG_ROLLBACK</c>: the topic has decisions that the log lacks.</exception>
     public void Prepare(Shard shard)
     {
         long? published = KafkaAdmin.ReadLastNumber(_settings, Topics.Decisions, shard.Partition, CloudEvents.RiskSequenceHeader);
+        // A log restored to an earlier state would decide those events once more, and none of it would be published.
+        if (published >= shard.Log.DurableSize)
+        {
+            throw new DecisionLogException(LogCodes.Rollback, $"topic {Topics.Decisions}, partition {shard.Partition}, has decision {published}; the log ends before {shard.Log.DurableSize}, so it lacks what was published. Restore the log from a backup that has it, or name another topic of decisions.");
+        }
         _decisions[shard.Partition] = new DecisionTopic(shard, Publisher(), this, (published ?? -1) + 1, passed =>
         {
             _host.Counters.Add("risk_published_total", "", passed.Count);

@@ -55,7 +55,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private HttpApi? _http;
     private IReadOnlyList<PartitionOwner> _owners = [];
-    private long _ownersAt = long.MinValue;
+    private long? _ownersAt;
 
     private ServeHost(ServeOptions options, ServingModel model, KafkaFeed? kafka, int partitionCount)
     {
@@ -359,7 +359,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     private IReadOnlyList<PartitionOwner> Owners()
     {
         long now = Clock.NowMicros;
-        if (now - _ownersAt > OwnersMaxAgeMicros)
+        if (_ownersAt is not { } at || now - at > OwnersMaxAgeMicros)
         {
             _owners = _options.Store.Owners();
             _ownersAt = now;

@@ -11,6 +11,12 @@ internal sealed record DecisionLogOptions
     /// <summary>32 bytes to derive a new log's key from, so that runs are reproducible; empty makes a random one.</summary>
     public ReadOnlyMemory<byte> KeySeed { get; init; }
 
+    /// <summary>
+    /// 32 bytes that tell the key by which ids are hashed, one-way; a <see cref="FileDecisionStore"/> keeps them and refuses
+    /// others (<c>LOG_OTHER</c>). Empty for whoever hashes none: not compared.
+    /// </summary>
+    public ReadOnlyMemory<byte> TokenFingerprint { get; init; }
+
     /// <summary>Bytes of a journal segment; 32 MiB unless told, at least 64 KiB. A group must fit one.</summary>
     public long SegmentBytes { get; init; } = 32 << 20;
 

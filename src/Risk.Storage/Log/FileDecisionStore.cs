@@ -6,7 +6,7 @@ namespace Risk.Storage.Log;
 
 /// <summary>
 /// The store in files of one directory, a folder a partition (<c>0007/</c>): the log (<see cref="LogFolder"/>), <c>owner</c>,
-/// <c>labels</c> and <c>snapshots/</c>. The operating system's lock on the log is the fence: a second owner waits its turn,
+/// <c>labels</c> and <c>snapshots/</c>; beside them <c>token-key</c> (<see cref="TokenKeyFile"/>). The operating system's lock on the log is the fence: a second owner waits its turn,
 /// <c>LOG_IN_USE</c>.
 /// </summary>
 /// <param name="directory">Made when the first log is opened.</param>
@@ -24,6 +24,7 @@ internal sealed class FileDecisionStore(string directory, string stream, Decisio
     {
         ArgumentOutOfRangeException.ThrowIfNegative(partition);
         string folder = FolderOf(partition);
+        new TokenKeyFile(_directory).Require(_options.TokenFingerprint.Span);
         FileDecisionLog log = FileDecisionLog.Open(folder, _options with { Origin = string.Create(CultureInfo.InvariantCulture, $"risk/{stream}/{partition}") });
         try
         {

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
 using Risk.Core.Log;
 
 namespace Risk.Storage.Log;
@@ -26,28 +25,25 @@ internal sealed class LogKey : INoteSigner
 
     public byte[] Sign(ReadOnlySpan<byte> text) => Ed25519.Sign(_seed, text);
 
-    /// <summary>Loads the key of a directory, or makes one: from the seed when there is one, else at random. Several may do so at once, and get the same.</summary>
+    /// <summary>Loads the key of a directory, or makes one: from the seed when there is one, else at random.</summary>
     /// <exception cref="DecisionLogException"><c>LOG_OTHER</c>: the directory's key is not the seed's; <c>LOG_CORRUPT</c>: it can't be read.</exception>
     public static LogKey LoadOrCreate(LogFolder folder, string name, ReadOnlySpan<byte> seed)
     {
         if (!File.Exists(folder.PrivateKey))
         {
-            Create(folder, name, seed.IsEmpty ? RandomNumberGenerator.GetBytes(Ed25519.SeedBytes) : seed);
+            byte[] made = seed.IsEmpty ? RandomNumberGenerator.GetBytes(Ed25519.SeedBytes) : seed.ToArray();
+            OnceFile.TryCreate(folder.PrivateKey, System.Text.Encoding.ASCII.GetBytes(PemEncoding.WriteString(PemLabel, [.. Pkcs8Prefix, .. made]) + "\n"), OnceFile.Private);
         }
 
+        // Whoever was first: the partitions of one store begin at the same moment, in several processes.
         var key = new LogKey(name, ReadPem(folder.PrivateKey));
-        return seed.IsEmpty || seed.SequenceEqual(key._seed)
-            ? key
-            : throw new DecisionLogException(LogCodes.Other, $"{folder.PrivateKey} is not the key that was given.");
-    }
-
-    private static void Create(LogFolder folder, string name, ReadOnlySpan<byte> seed)
-    {
-        Directory.CreateDirectory(folder.Keys);
-        if (OnceFile.TryCreate(folder.PrivateKey, Encoding.ASCII.GetBytes(PemEncoding.WriteString(PemLabel, [.. Pkcs8Prefix, .. seed]) + "\n"), isSecret: true))
+        if (!seed.IsEmpty && !seed.SequenceEqual(key._seed))
         {
-            OnceFile.TryCreate(folder.VerifierKey, Encoding.UTF8.GetBytes(new LogKey(name, seed).Key + "\n"), isSecret: false);
+            throw new DecisionLogException(LogCodes.Other, $"{folder.PrivateKey} is not the key that was given.");
         }
+
+        OnceFile.TryCreate(folder.VerifierKey, System.Text.Encoding.ASCII.GetBytes(key.Key + "\n"));
+        return key;
     }
 
     private static byte[] ReadPem(string path)

@@ -1,20 +1,32 @@
 namespace Risk.Storage.Log;
 
-/// <summary>
-/// A file that is made once and then only read. Of several makers at the same time, in one process or in many, one wins, and
-/// all go on with what it wrote: nobody sees half a file, and nothing is ever replaced.
-/// </summary>
+/// <summary>Small files that are written once, by whoever comes first, and then only read: keys and what tells them.</summary>
 internal static class OnceFile
 {
-    private const UnixFileMode Secret = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    /// <summary>Only its owner reads and writes it.</summary>
+    public const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    /// <summary>Makes the file, mode 0600 where it is secret; durable on return.</summary>
-    /// <returns>False when it was there already: read it.</returns>
-    public static bool TryCreate(string path, ReadOnlySpan<byte> bytes, bool isSecret)
+    /// <summary>
+    /// Writes the file, durable and never to be seen half written; false when it is there already, for instance because
+    /// another thread or process was first: then read that one.
+    /// </summary>
+    public static bool TryCreate(string path, ReadOnlySpan<byte> bytes, UnixFileMode? mode = null)
     {
-        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!, unfinished = Path.Combine(folder, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}.new");
+        if (File.Exists(path))
+        {
+            return false;
+        }
+
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        Directory.CreateDirectory(folder);
+        // Process numbers repeat from container to container.
+        string unfinished = $"{path}.{Guid.NewGuid():N}.new";
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (isSecret && !OperatingSystem.IsWindows()) { options.UnixCreateMode = Secret; }
+        if (mode is { } restricted && !OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = restricted;
+        }
+
         try
         {
             using (var file = new FileStream(unfinished, options))

@@ -12,7 +12,8 @@ internal sealed record RecoveredLog
 
     public required int Id { get; init; }
 
-    public required long Epoch { get; init; }
+    /// <summary>The owner's; 0 until it is taken.</summary>
+    public long Epoch { get; init; }
 
     public required string Origin { get; init; }
 
@@ -32,9 +33,10 @@ internal sealed record RecoveredLog
 }
 
 /// <summary>
-/// Takes ownership of a log and reads what its owner needs: the last commit, the tiles of the tree's right edge and at most
-/// 255 entries. The tree built from these must have the root of the last commit, and reach the newest checkpoints that were
-/// signed, in the database and outside.
+/// Reads what a log's owner needs: the last commit, the tiles of the tree's right edge and at most 255 entries. The tree built
+/// from these must have the root of the last commit, and reach the newest checkpoints that were signed, in the database and
+/// outside. Only a log that does is taken: a refused opening leaves no epoch, so that one which is tried again and again does
+/// not fence a healthy owner out.
 /// </summary>
 internal sealed class PostgresLogRecovery(NpgsqlConnection connection, PostgresStoreOptions options, ExportedCheckpoints? exported)
 {
@@ -46,11 +48,26 @@ internal sealed class PostgresLogRecovery(NpgsqlConnection connection, PostgresS
     public RecoveredLog Open(int partition, string origin, LogKey key, string owner)
     {
         _origin = origin;
+        RequireTokenKey();
         _log = FindOrCreate(partition, key.Key);
+        (RecoveredLog log, CommitRow last) = Check(partition, key);
         long epoch = TakeOwnership(owner);
-        CommitRow last = connection.QuerySingleOrDefault<CommitRow>(
-            "SELECT number, end_sequence AS size, source_position AS position, root_hash AS root FROM risk.log_commit WHERE log = @log ORDER BY number DESC LIMIT 1", new { log = _log })
-            ?? new CommitRow { Root = MerkleHash.Empty.ToArray() };
+        // The former owner may have written until then; from here on the fence keeps it out.
+        if (LastCommit() is var now && now.Number != last.Number)
+        {
+            (log, _) = Check(partition, key);
+        }
+
+        return log with { Epoch = epoch };
+    }
+
+    /// <summary>The log as it is now; throws when it contradicts itself or what was signed.</summary>
+    private (RecoveredLog Log, CommitRow Last) Check(int partition, LogKey key)
+    {
+        // Checkpoints before the commits that they cover: while a former owner still writes, the log only grows.
+        byte[]? newest = connection.QuerySingleOrDefault<byte[]>("SELECT note FROM risk.checkpoint WHERE log = @log ORDER BY size DESC LIMIT 1", new { log = _log });
+        byte[]? outside = exported?.Read(partition);
+        CommitRow last = LastCommit();
         byte[] tail = TailLeaves(last.Size);
         var tree = new LogTree();
         tree.Restore(last.Size, ReadTile, tail);
@@ -61,18 +78,16 @@ internal sealed class PostgresLogRecovery(NpgsqlConnection connection, PostgresS
             throw new DecisionLogException(LogCodes.Corrupt, $"The rows of {_origin} do not have the root that its last commit tells, at {last.Size} entries: verify the log, and restore what was changed from a backup.");
         }
 
-        byte[]? newest = connection.QuerySingleOrDefault<byte[]>("SELECT note FROM risk.checkpoint WHERE log = @log ORDER BY size DESC LIMIT 1", new { log = _log });
         Checkpoint? published = newest is null ? null : Verify(newest, "The newest checkpoint in the database", key, last.Size, root, tail);
-        if (exported?.Read(partition) is { } outside)
+        if (outside is not null)
         {
-            Verify(outside, exported.PathOf(partition), key, last.Size, root, tail);
+            Verify(outside, exported!.PathOf(partition), key, last.Size, root, tail);
         }
 
-        return new RecoveredLog
+        var log = new RecoveredLog
         {
             Partition = partition,
             Id = _log,
-            Epoch = epoch,
             Origin = _origin,
             Tree = tree,
             LastCommit = last.Number,
@@ -81,6 +96,34 @@ internal sealed class PostgresLogRecovery(NpgsqlConnection connection, PostgresS
             Root = root,
             PublishedSize = published?.Size ?? -1,
         };
+        return (log, last);
+    }
+
+    private CommitRow LastCommit() => connection.QuerySingleOrDefault<CommitRow>(
+        "SELECT number, end_sequence AS size, source_position AS position, root_hash AS root FROM risk.log_commit WHERE log = @log ORDER BY number DESC LIMIT 1", new { log = _log })
+        ?? new CommitRow { Root = MerkleHash.Empty.ToArray() };
+
+    /// <summary>The stream's first opening keeps the fingerprint; every other one must have the same.</summary>
+    private void RequireTokenKey()
+    {
+        if (options.TokenFingerprint.IsEmpty)
+        {
+            return;
+        }
+
+        const string find = "SELECT fingerprint FROM risk.token_key WHERE stream = @stream";
+        var which = new { stream = options.Stream, fingerprint = options.TokenFingerprint.ToArray() };
+        byte[]? kept = connection.QuerySingleOrDefault<byte[]>(find, which);
+        if (kept is null)
+        {
+            connection.Execute("INSERT INTO risk.token_key (stream, fingerprint) VALUES (@stream, @fingerprint) ON CONFLICT DO NOTHING", which);
+            kept = connection.QuerySingle<byte[]>(find, which);
+        }
+
+        if (!kept.AsSpan().SequenceEqual(which.fingerprint))
+        {
+            throw TokenKey.Other($"The stream {options.Stream} in this database", Convert.ToHexStringLower(kept), Convert.ToHexStringLower(which.fingerprint));
+        }
     }
 
     private int FindOrCreate(int partition, VerifierKey key)

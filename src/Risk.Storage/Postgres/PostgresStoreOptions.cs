@@ -19,6 +19,12 @@ internal sealed record PostgresStoreOptions
     public string? KeyFolder { get; init; }
 
     /// <summary>
+    /// 32 bytes that tell the key by which ids are hashed, one-way; the stream keeps them from its first opening on, and others
+    /// are refused (<c>LOG_OTHER</c>). Empty for whoever hashes none: not compared.
+    /// </summary>
+    public ReadOnlyMemory<byte> TokenFingerprint { get; init; }
+
+    /// <summary>
     /// Where the last checkpoint of each partition is kept outside the database, as <c>0007.checkpoint</c>; null for nowhere.
     /// A database that is behind or differs from it is not opened (<c>LOG_ROLLBACK</c>).
     /// </summary>

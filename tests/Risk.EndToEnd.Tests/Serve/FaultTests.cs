@@ -115,6 +115,51 @@ public sealed class FaultTests
     }
 
     [Fact]
+    public async Task F22_ATopicAheadOfItsLog_StopsThePartition()
+    {
+        using var topic = new ServedTopic();
+        ServeProcess serve = topic.StartProcess();
+        topic.Send(0, 300);
+        topic.WaitForDecisions(300);
+        Assert.Equal(0, serve.Stop());
+        string log = Path.Combine(topic.StoreDirectory, "0004"), backup = log + ".backup";
+        RiskProcess.Run("verify", log, "--json").Succeeded();
+        CopyFolder(log, backup);
+
+        topic.Processes.Clear();
+        serve = topic.StartProcess();
+        topic.Send(300, 600);
+        topic.WaitForDecisions(600);
+        Assert.Equal(0, serve.Stop());
+        Directory.Delete(log, recursive: true);
+        Directory.Move(backup, log);
+
+        topic.Processes.Clear();
+        serve = topic.StartProcess();
+        await topic.WaitUntil(async () => (await serve.Get("/health/ready")).Json.GetProperty("reasons").EnumerateArray().Any(r => r.GetProperty("code").GetString() == "LOG_ROLLBACK"), "a LOG_ROLLBACK");
+        Assert.Contains("partition 4", serve.Errors, StringComparison.Ordinal);
+        topic.Send(600, 900);
+        long others = Enumerable.Range(0, 900).Count(n => ServedTopic.PartitionOf(Payments.Customer(n)) != 4), here = topic.Decisions.Count(d => d.Partition == 4);
+        topic.WaitForDecisions(others + here);
+        Assert.Equal(here, topic.Decisions.Count(d => d.Partition == 4));
+        Assert.True(await serve.Metric("risk_faults_total", "LOG_ROLLBACK") >= 1);
+        // Nothing was decided a second time, not even in the log.
+        Assert.Equal(0, serve.Stop());
+        JsonElement restored = RiskProcess.Run("verify", log, "--json").Succeeded().Json;
+        Assert.Equal(Enumerable.Range(0, 300).Count(n => ServedTopic.PartitionOf(Payments.Customer(n)) == 4), restored.GetProperty("size").GetInt64());
+    }
+
+    private static void CopyFolder(string from, string to)
+    {
+        foreach (string path in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
+        {
+            string copy = Path.Combine(to, Path.GetRelativePath(from, path));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(path, copy);
+        }
+    }
+
+    [Fact]
     public async Task F13_WhileDeadLettersCannotBeWritten_ThePartitionWaits()
     {
         using var topic = new ServedTopic();

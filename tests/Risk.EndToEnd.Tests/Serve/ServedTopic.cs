@@ -15,7 +15,7 @@ namespace Risk.EndToEnd.Tests.Serve;
 internal sealed record PublishedDecision(int Partition, long Offset, string EventId, string Json, long Arrived);
 
 /// <summary>
-/// A stream on a mock cluster with processes that serve it from one store in files, and somebody who reads the topic of
+/// A stream on a mock cluster with processes that serve it from one store, and somebody who reads the topic of
 /// decisions all the while: the mock keeps only the newest messages.
 /// </summary>
 internal sealed class ServedTopic : IDisposable
@@ -27,17 +27,19 @@ internal sealed class ServedTopic : IDisposable
     private readonly KafkaPublisher _publisher;
     private readonly CancellationTokenSource _stop = new();
     private readonly Thread _reading;
+    private readonly ServedStore _store;
     private long _refused;
 
-    /// <param name="store">The store's configuration; null for files in a folder of the test.</param>
+    /// <param name="store">Null for files in a folder of the test.</param>
     /// <param name="properties">Of librdkafka, beside where the brokers are. The mock waits a session timeout with every rebalance, so it is short here.</param>
-    public ServedTopic(object? store = null, Dictionary<string, string>? properties = null, double idleAfterSeconds = 60)
+    public ServedTopic(ServedStore? store = null, Dictionary<string, string>? properties = null, double idleAfterSeconds = 60)
     {
+        _store = store ?? new ServedFiles();
         Broker = new MockKafka(3);
         foreach (string topic in new[] { Topics.Transactions, Topics.Labels, Topics.Decisions, Topics.DeadLetters }) { Broker.CreateTopic(topic, PartitionCount); }
         var all = new Dictionary<string, string> { ["session.timeout.ms"] = "2500", ["heartbeat.interval.ms"] = "300", ["bootstrap.servers"] = Broker.BootstrapServers };
         foreach ((string name, string value) in properties ?? []) { all[name] = value; }
-        _configuration = _folder.Write("serve.json", JsonSerializer.Serialize(new { store = store ?? new { directory = StoreDirectory }, keys = _folder["keys"], idleAfterSeconds, kafka = new { groupId = "risk", properties = all } }));
+        _configuration = _folder.Write("serve.json", JsonSerializer.Serialize(new { store = _store.Configuration(StoreDirectory), keys = _folder["keys"], idleAfterSeconds, kafka = new { groupId = "risk", properties = all } }));
         Settings = KafkaSettings.Read(new Dictionary<string, string> { ["bootstrap.servers"] = Broker.BootstrapServers }, "test", out CodedError error) ?? throw new InvalidOperationException(error.ToString());
         _publisher = new KafkaPublisher(Settings);
         _reading = new Thread(Read) { IsBackground = true };
@@ -116,17 +118,19 @@ internal sealed class ServedTopic : IDisposable
     }
 
     /// <summary>I1 to I4 for payments [0, count): one decision each, in the topic and in the store, the same; every log verifies.</summary>
-    public void AssertOneDecisionEach(long count)
+    /// <param name="mayRepeat">Some decisions may be in the topic more than once, the same each time: a process was stopped between
+    /// committing and publishing, the next owner published, and so does the first when it wakes up.</param>
+    public void AssertOneDecisionEach(long count, bool mayRepeat = false)
     {
         Dictionary<string, int> published = Decisions.GroupBy(d => d.EventId).ToDictionary(g => g.Key, g => g.Count());
-        Assert.Empty(published.Where(p => p.Value > 1).Take(10));
+        if (!mayRepeat) { Assert.Empty(published.Where(p => p.Value > 1).Take(10)); }
         Assert.Equal(count, published.Count);
         var stored = new Dictionary<string, string>();
         for (int partition = 0; partition < PartitionCount; partition++)
         {
-            string folder = Path.Combine(StoreDirectory, $"{partition:D4}");
-            if (!Directory.Exists(folder)) { continue; }
-            RiskProcess.Run("verify", folder, "--json").Succeeded();
+            if (_store.LogFolder(StoreDirectory, partition) is not { } folder) { continue; }
+            JsonElement verified = RiskProcess.Run("verify", folder, "--json").Succeeded().Json;
+            _store.AssertIs(partition, verified.GetProperty("size").GetInt64(), verified.GetProperty("rootHash").GetString()!);
             using var reader = DecisionLogReader.Open(folder);
             while (reader.Read())
             {

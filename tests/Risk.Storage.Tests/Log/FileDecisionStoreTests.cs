@@ -10,7 +10,7 @@ public sealed class FileDecisionStoreTests : DecisionStoreContract
 
     protected override bool FindsByEvent => false;
 
-    protected override IDecisionStore OpenStore() => new FileDecisionStore(Folder, "card-payments", Options());
+    protected override IDecisionStore OpenStore(byte[]? tokenFingerprint = null) => new FileDecisionStore(Folder, "card-payments", Options() with { TokenFingerprint = tokenFingerprint });
 
     [Fact]
     public void Owner_IsReadWhileTheLogIsHeld_AndDamageIsTold()

@@ -28,11 +28,11 @@ public sealed class OnceFileTests : IDisposable
         int made = 0;
         Race(16, i =>
         {
-            if (OnceFile.TryCreate(path, [(byte)i], isSecret: true)) { Interlocked.Increment(ref made); }
+            if (OnceFile.TryCreate(path, [(byte)i], OnceFile.Private)) { Interlocked.Increment(ref made); }
         });
         byte[] first = File.ReadAllBytes(path);
         Assert.Equal(1, made);
-        Assert.False(OnceFile.TryCreate(path, [77], isSecret: true));
+        Assert.False(OnceFile.TryCreate(path, [77], OnceFile.Private));
         Assert.Equal(first, File.ReadAllBytes(path));
         if (!OperatingSystem.IsWindows()) { Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path)); }
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder));

@@ -12,9 +12,9 @@ public sealed class PostgresDecisionStoreTests(PostgresFixture postgres) : Decis
 
     protected override bool FindsByEvent => true;
 
-    protected override IDecisionStore OpenStore()
+    protected override IDecisionStore OpenStore(byte[]? tokenFingerprint = null)
     {
         _database ??= postgres.CreateDatabase();
-        return PostgresDecisionStore.Connect(new PostgresStoreOptions { ConnectionString = postgres.RuntimeOf(_database), Stream = "card-payments", KeySeed = Seed });
+        return PostgresDecisionStore.Connect(new PostgresStoreOptions { ConnectionString = postgres.RuntimeOf(_database), Stream = "card-payments", KeySeed = Seed, TokenFingerprint = tokenFingerprint });
     }
 }

@@ -35,8 +35,7 @@ public sealed class PostgresFixture : ICollectionFixture<PostgresFixture>, IDisp
     }
 
     /// <summary>Why tests are skipped; null when the server's programs are there.</summary>
-    public static string? Missing { get; } =
-        Directory.Exists("/usr/lib/postgresql") ? null : "PostgreSQL is not installed (apt-get install postgresql)";
+    public static string? Missing { get; } = PostgresServer.Missing;
 
     internal PostgresServer Server => _server!;
 

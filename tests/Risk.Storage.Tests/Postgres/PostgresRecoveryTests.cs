@@ -20,6 +20,57 @@ public sealed class PostgresRecoveryTests(PostgresFixture postgres) : PostgresTe
     }
 
     [StoreFact]
+    public void RefusedOpening_FencesNobody()
+    {
+        using IDecisionLog healthy = Connect().Open(0, "healthy");
+        Append(healthy, 10);
+        PostgresStoreOptions ahead = Elsewhere() with { CheckpointFolder = _folder };
+        Write(Connect(ahead), 300);
+        PostgresDecisionStore refused = Connect(Options with { CheckpointFolder = _folder });
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(LogCodes.Rollback, Assert.Throws<DecisionLogException>(() => refused.Open(0, "refused")).Code);
+        }
+
+        Append(healthy, 1);
+        Assert.Equal([new PartitionOwner(0, 1, "healthy")], refused.Owners());
+    }
+
+    [StoreFact]
+    public async Task TakenWhileItsOwnerWrites_ItIsTakenUpWhole()
+    {
+        int fenced = 0;
+        const int Rounds = 20;
+        PostgresDecisionStore one = Connect(), two = Connect();
+        for (int round = 0; round < Rounds; round++)
+        {
+            using IDecisionLog former = one.Open(round, "former");
+            using var writing = new ManualResetEventSlim();
+            Task<DecisionLogException> write = Task.Run(() => WriteUntilFenced(former, writing));
+            writing.Wait();
+            IDecisionLog latter = two.Open(round, "latter");
+            Assert.Equal(LogCodes.Fenced, (await write).Code);
+            try
+            {
+                Append(latter, 1);
+            }
+            catch (DecisionLogException e) when (e.Code == LogCodes.Fenced)
+            {
+                // A commit of the former that had passed the fence already: it won, and this one loads it.
+                fenced++;
+                latter.Dispose();
+                latter = two.Open(round, "again");
+                Append(latter, 1);
+            }
+
+            AssertHoldsInOrder(latter, former.DurableSize + 1);
+            latter.Dispose();
+        }
+
+        Assert.InRange(fenced, 0, Rounds / 4);
+    }
+
+    [StoreFact]
     public void DatabaseWithOtherEntries_IsRefused()
     {
         Write(Connect(Options with { CheckpointFolder = _folder }), 300);
@@ -145,6 +196,22 @@ public sealed class PostgresRecoveryTests(PostgresFixture postgres) : PostgresTe
         foreach (int count in groups)
         {
             Append(log, count);
+        }
+    }
+
+    private static DecisionLogException WriteUntilFenced(IDecisionLog log, ManualResetEventSlim writing)
+    {
+        while (true)
+        {
+            try
+            {
+                Append(log, 1);
+                writing.Set();
+            }
+            catch (DecisionLogException e)
+            {
+                return e;
+            }
         }
     }
 

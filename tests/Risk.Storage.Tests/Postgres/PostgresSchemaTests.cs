@@ -9,7 +9,7 @@ namespace Risk.Storage.Tests.Postgres;
 [Collection(PostgresFixture.Name)]
 public sealed class PostgresSchemaTests(PostgresFixture postgres) : PostgresTest(postgres)
 {
-    private static readonly string[] LogTables = ["decision_log", "epoch", "entry", "log_commit", "tile", "checkpoint", "label"];
+    private static readonly string[] LogTables = ["decision_log", "epoch", "entry", "log_commit", "tile", "checkpoint", "label", "token_key"];
 
     [StoreFact]
     public void Migrations_AreAppliedOnce_InOrder_WhoeverBegins()
@@ -47,7 +47,7 @@ public sealed class PostgresSchemaTests(PostgresFixture postgres) : PostgresTest
     [StoreFact]
     public void RuntimeLogin_MayNotChangeTheLog()
     {
-        using IDecisionLog log = Connect().Open(0, "");
+        using IDecisionLog log = Connect(Options with { TokenFingerprint = Seed }).Open(0, "");
         Append(log, 300);
         log.PublishCheckpoint();
         foreach (string table in LogTables)
@@ -64,7 +64,7 @@ public sealed class PostgresSchemaTests(PostgresFixture postgres) : PostgresTest
     [StoreFact]
     public void Owner_ChangesNothingByMistake_AndMayEraseAPayload()
     {
-        using IDecisionLog log = Connect().Open(0, "");
+        using IDecisionLog log = Connect(Options with { TokenFingerprint = Seed }).Open(0, "");
         Append(log, 300);
         log.PublishCheckpoint();
         string owner = Postgres.OwnerOf(Database);
@@ -84,7 +84,7 @@ public sealed class PostgresSchemaTests(PostgresFixture postgres) : PostgresTest
         Assert.False(entry.Record.IsEmpty);
     }
 
-    private static string UpdateOf(string table) => $"UPDATE risk.{table} SET {(table == "decision_log" ? "partition" : "log")} = 7";
+    private static string UpdateOf(string table) => $"UPDATE risk.{table} SET {table switch { "decision_log" => "partition = 7", "token_key" => "stream = '7'", _ => "log = 7" }}";
 
     private static string? StateOf(string connectionString, string statement)
     {

@@ -1,0 +1,162 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Xunit.Abstractions;
+
+namespace Risk.EndToEnd.Tests.Serve;
+
+/// <summary>Processes that share twelve partitions and keep their decisions in one PostgreSQL.</summary>
+public sealed class PostgresTests(ITestOutputHelper output)
+{
+    private static readonly Dictionary<string, string> s_sessions = new() { ["session.timeout.ms"] = "3000", ["heartbeat.interval.ms"] = "500" };
+
+    [PostgresFact]
+    public void F1_F2_ThreeProcesses_OneKilledEveryFewSeconds_OneDecisionAnEvent()
+    {
+        const int PerSecond = 1_000;
+        var random = new Random(20261122);
+        using var store = new ServedPostgres();
+        using var topic = new ServedTopic(store, s_sessions);
+        for (int i = 0; i < 3; i++) { topic.StartProcess(); }
+        topic.Send(0, 500);
+        topic.WaitForDecisions(500);
+
+        long sent = 500;
+        int kills = 0;
+        var clock = Stopwatch.StartNew();
+        TimeSpan nextKill = TimeSpan.FromSeconds(1);
+        while (clock.Elapsed < TimeSpan.FromSeconds(25))
+        {
+            long due = 500 + (long)(clock.Elapsed.TotalSeconds * PerSecond);
+            topic.Send(sent, due);
+            sent = Math.Max(sent, due);
+            if (clock.Elapsed >= nextKill)
+            {
+                ServeProcess victim = topic.Processes[random.Next(topic.Processes.Count)];
+                victim.Kill();
+                topic.Processes.Remove(victim);
+                topic.StartProcess();
+                kills++;
+                nextKill = clock.Elapsed + TimeSpan.FromSeconds(2 + random.NextDouble() * 2);
+            }
+            Thread.Sleep(5);
+        }
+        topic.Flush();
+        topic.WaitForDecisions(sent, TimeSpan.FromMinutes(2));
+        Assert.All(topic.Processes.ToArray(), p => Assert.Equal(0, p.Stop()));
+        topic.AssertOneDecisionEach(sent);
+        Assert.Equal(sent, store.Ask<long>("SELECT count(*) FROM risk.entry"));
+        Assert.Equal(sent, store.Ask<long>("SELECT count(DISTINCT event_key) FROM risk.entry"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{sent:N0} events, {kills} kills, {store.Ask<long>("SELECT count(*) FROM risk.epoch")} owners of 12 logs"));
+        Assert.True(kills >= 3, $"only {kills} kills");
+    }
+
+    [PostgresFact]
+    public async Task F7_F29_AFrozenOwner_IsFencedWhenItWakesUp_AndGoesOnAsAMember()
+    {
+        const int RoundsMax = 6;
+        using var store = new ServedPostgres();
+        using var topic = new ServedTopic(store, s_sessions);
+        ServeProcess zombie = topic.StartProcess(), other = topic.StartProcess(), third = topic.StartProcess();
+        long sent = 0;
+        void Send(int count)
+        {
+            topic.Send(sent, sent + count);
+            sent += count;
+        }
+        Send(300);
+        topic.WaitForDecisions(300);
+
+        // Frozen with work in flight. Whether a write of it or the news of the lost partitions comes first when it wakes up is
+        // chance: once the write has, it must have been refused.
+        int rounds = 0;
+        while (!zombie.Errors.Contains("Another owner has taken risk/card-payments/", StringComparison.Ordinal))
+        {
+            Assert.True(rounds++ < RoundsMax, $"no write was refused in {RoundsMax} rounds:\n{zombie.Errors}");
+            await topic.WaitUntil(() => IsShared(topic), "a share for each");
+            long owners = store.Ask<long>("SELECT count(*) FROM risk.epoch");
+            int before = topic.Decisions.Count;
+            Send(6000);
+            topic.WaitForDecisions(before + 200);
+            zombie.Freeze();
+            await topic.WaitUntil(async () => (await OwnedBy(other)).Length + (await OwnedBy(third)).Length == ServedTopic.PartitionCount, "all partitions with the others");
+            Send(300);
+            topic.Flush();
+            await topic.WaitUntil(() => Task.FromResult(Decided(topic) == sent), "every event decided by the others");
+            Assert.True(store.Ask<long>("SELECT count(*) FROM risk.epoch") > owners, "nothing was taken over");
+            zombie.Thaw();
+            // It goes on as a member: takes a share again, and decides. What it tells before that is of the time before.
+            await topic.WaitUntil(() => IsShared(topic), "a share for each again");
+        }
+        Assert.True(await zombie.Metric("risk_faults_total", "FENCED") >= 1);
+        double decided = await zombie.Metric("risk_decisions_total");
+        Send(1200);
+        await topic.WaitUntil(() => Task.FromResult(Decided(topic) == sent), "every event decided");
+        Assert.True(await zombie.Metric("risk_decisions_total") > decided, "it decides nothing more");
+        Assert.All(topic.Processes, p => Assert.Equal(0, p.Stop()));
+        topic.AssertOneDecisionEach(sent, mayRepeat: true);
+        output.WriteLine($"{rounds} rounds, {sent} events, {topic.Decisions.Count - sent} of them twice in the topic");
+    }
+
+    /// <summary>Every partition has one owner, and every process some.</summary>
+    private static async Task<bool> IsShared(ServedTopic topic) =>
+        await Task.WhenAll(topic.Processes.Select(OwnedBy)) is var shares && shares.All(o => o.Length > 0) && shares.Sum(o => o.Length) == ServedTopic.PartitionCount;
+
+    private static int Decided(ServedTopic topic) => topic.Decisions.Select(d => d.EventId).Distinct().Count();
+
+    [PostgresFact]
+    public async Task F20_WhileTheDatabaseIsDown_NothingIsDecided_AndThenEverythingIs()
+    {
+        using var store = new ServedPostgres();
+        using var topic = new ServedTopic(store, s_sessions);
+        for (int i = 0; i < 3; i++) { topic.StartProcess(); }
+        topic.Send(0, 600);
+        topic.WaitForDecisions(600);
+        ServeProcess serve = topic.Processes[0];
+        await topic.WaitUntil(async () => (await Task.WhenAll(topic.Processes.Select(OwnedBy))).Sum(o => o.Length) == 12, "every partition served");
+
+        store.Server.Stop();
+        topic.Send(600, 3000);
+        await topic.WaitUntil(async () => await AllTell(topic, "STORE_UNAVAILABLE"), "not ready with STORE_UNAVAILABLE everywhere", 30);
+        foreach (ServeProcess process in topic.Processes)
+        {
+            for (int n = 3000; n < 3012; n++)
+            {
+                using var body = new StringContent(Payments.Json(n));
+                using HttpResponseMessage reply = await process.Http.PostAsync(new Uri("/v1/decisions", UriKind.Relative), body);
+                Assert.True((int)reply.StatusCode == 503 && reply.Headers.RetryAfter is not null, $"{(int)reply.StatusCode}: {await reply.Content.ReadAsStringAsync()}");
+            }
+        }
+        Assert.Equal(600, topic.Decisions.Count);
+        Assert.All(topic.Processes, p => Assert.False(p.HasExited));
+
+        store.Server.Restart();
+        topic.WaitForDecisions(3000);
+        await topic.WaitUntil(async () => (await serve.Get("/health/ready")).Status == 200, "ready again");
+        for (int n = 3000; n < 3012; n++)
+        {
+            string payment = Payments.Json(n);
+            // Its partition may be another process's, and that one still opening it.
+            await topic.WaitUntil(async () => (await serve.Post(payment)).Status == 200, $"payment {n} decided");
+        }
+        topic.WaitForDecisions(3012);
+        Assert.All(topic.Processes, p => Assert.Equal(0, p.Stop()));
+        topic.AssertOneDecisionEach(3012);
+    }
+
+    private static async Task<int[]> OwnedBy(ServeProcess process)
+    {
+        (int status, JsonElement health) = await process.Get("/health/ready");
+        return status == 200 ? [.. health.GetProperty("partitions").EnumerateArray().Select(p => p.GetInt32())] : [];
+    }
+
+    private static async Task<bool> AllTell(ServedTopic topic, string code)
+    {
+        foreach (ServeProcess process in topic.Processes)
+        {
+            (int status, JsonElement health) = await process.Get("/health/ready");
+            if (status != 503 || !health.GetProperty("reasons").EnumerateArray().Any(r => r.GetProperty("code").GetString() == code)) { return false; }
+        }
+        return true;
+    }
+}
