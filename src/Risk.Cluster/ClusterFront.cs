@@ -20,14 +20,22 @@ internal static class ClusterFront
         builder.UseOrleansClient(client => Connect(client, cluster));
         using IHost host = builder.Build();
         // The cluster may come up later: until then it is alive and not ready.
-        Task connected = host.StartAsync();
+        var lifetime = host.Services.GetRequiredService<IHostApplicationLifetime>();
+        Task connected = Task.Run(() => host.StartAsync(lifetime.ApplicationStopping));
         var grains = host.Services.GetRequiredService<IClusterClient>();
         var counters = new ServeCounters();
         var decisions = new ClusterDecisions(new RiskClusterClient(grains, definition.Schema, cluster.Partitions), counters, () => Health(connected, grains), () => ServeMetrics.Render(counters));
         await using HttpApi http = await HttpApi.Start(decisions, cluster.Listen);
         Console.WriteLine($"front of cluster {cluster.ClusterId} at {http.Address}");
-        await connected;
-        await host.WaitForShutdownAsync();
+        try
+        {
+            await connected.WaitAsync(lifetime.ApplicationStopping);
+            await host.WaitForShutdownAsync();
+        }
+        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // Stopped while it still looked for silos.
+        }
         return 0;
     }
 

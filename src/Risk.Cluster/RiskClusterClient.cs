@@ -53,14 +53,17 @@ public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema,
     public async Task<byte[]> Find(byte[] id, TimeSpan longest, CancellationToken cancellation = default)
     {
         long until = Environment.TickCount64 + (long)longest.TotalMilliseconds;
-        // Any partition's silo can read the store: spread by id, and another when that one does not answer.
+        // Any partition's silo can read the store: spread by id, and another when that one does not answer. Of files (silos on one
+        // machine) each sees its own, so that only all of them can say that there is none.
+        int unknown = 0;
         for (int partition = KafkaPartitioner.Of(id, partitions); ; partition = (partition + 1) % partitions)
         {
             TimeSpan left = TimeSpan.FromMilliseconds(until - Environment.TickCount64);
             if (left <= TimeSpan.Zero) { throw new TimeoutException(); }
             try
             {
-                return await Shard(partition).Find(id).WaitAsync(left < s_findTry ? left : s_findTry, cancellation);
+                byte[] json = await Shard(partition).Find(id).WaitAsync(left < s_findTry ? left : s_findTry, cancellation);
+                if (json.Length > 0 || ++unknown >= partitions) { return json; }
             }
             catch (Exception e) when (e is OrleansException or TimeoutException or IOException)
             {
