@@ -30,11 +30,13 @@ internal static class ClusterSilo
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
         using IDecisionStore store = StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, directory, configuration.Keys);
         var activations = new ShardActivations();
+        IGrainFactory? grains = null;
         string name = string.Create(CultureInfo.InvariantCulture, $"{cluster.Host}:{cluster.SiloPort}");
         var options = new ServeOptions(configuration with { Advertise = $"silo://{name}" }, files.Definition, ModelFiles.Load(files.Definition), keys, store, ServeVerb.Kafka(configuration.Kafka), prices, machine, token => ServeVerb.WarmUp(files, token))
         {
             ManagedPartitions = cluster.Partitions,
             Fenced = activations.Fenced,
+            AskOwner = (partition, message, cancellation) => AskOwner(grains, files.Definition.Schema.Name, partition, message, cancellation),
         };
         (ServeHost? engine, ModelRefusal? refusal) = await ServeHost.Start(options, CancellationToken.None);
         if (engine is null)
@@ -46,8 +48,9 @@ internal static class ClusterSilo
         {
             using IHost host = Build(cluster, engine, activations);
             await host.StartAsync();
+            grains = host.Services.GetRequiredService<IGrainFactory>();
             var decisions = new ClusterDecisions(
-                new RiskClusterClient(host.Services.GetRequiredService<IGrainFactory>(), files.Definition.Schema, cluster.Partitions), engine.Counters,
+                new RiskClusterClient(grains, files.Definition.Schema, cluster.Partitions), engine.Counters,
                 () => Task.FromResult(engine.Health()), () => ServeMetrics.Render(engine));
             await using HttpApi http = await HttpApi.Start(decisions, cluster.Listen);
             Console.WriteLine($"silo {name} of cluster {cluster.ClusterId} serves {files.Definition.Schema.Name}, {cluster.Partitions} partitions, at {http.Address}");
@@ -55,6 +58,18 @@ internal static class ClusterSilo
             await host.WaitForShutdownAsync();
         }
         return 0;
+    }
+
+    private static async Task<byte[]?> AskOwner(IGrainFactory? grains, string stream, int partition, byte[] message, CancellationToken cancellation)
+    {
+        try
+        {
+            return grains is null ? null : await RiskClusterClient.Shard(grains, stream, partition).AskOwner(message).WaitAsync(cancellation);
+        }
+        catch (Exception e) when (e is OrleansException or TimeoutException)
+        {
+            return null; // asked again, or done without
+        }
     }
 
     private static IHost Build(ClusterOptions cluster, ServeHost engine, ShardActivations activations)

@@ -18,6 +18,10 @@ public interface IShardGrain : IGrainWithStringKey
     /// <param name="id">The event's, UTF-8.</param>
     Task<byte[]> Find(byte[] id);
 
+    /// <summary>Asks the owner of shared entities that lives with this partition, one call a shard and micro-batch; null while it cannot answer.</summary>
+    /// <param name="message">As <c>Risk.Service.Serving.Entities.EntityMessage</c> writes it.</param>
+    Task<byte[]?> AskOwner(byte[] message);
+
     /// <summary>Where the partition is served, and how far its log goes.</summary>
     Task<ShardPlace> Place();
 }

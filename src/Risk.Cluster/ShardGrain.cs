@@ -54,6 +54,8 @@ internal sealed class ShardGrain(ServeHost host, ShardActivations activations, I
 
     public Task<byte[]> Find(byte[] id) => Task.Run(() => host.FindInStore(host.Keys.Event(id)) ?? []);
 
+    public Task<byte[]?> AskOwner(byte[] message) => Task.Run(() => host.AnswerOwner(_partition, message));
+
     public async Task<ShardAnswer[]> Decide(byte[][] transactions)
     {
         var answers = new ShardAnswer[transactions.Length];

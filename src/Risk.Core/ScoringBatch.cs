@@ -24,6 +24,7 @@ public sealed class ScoringBatch
         _featureCount = featureCount;
         Views = new double[capacity * featureCount];
         Late = new bool[capacity];
+        Incomplete = new bool[capacity];
         ViewFloats = new float[capacity * featureCount];
         Inputs = new float[capacity * inputCount];
         RawScores = new float[capacity];
@@ -45,6 +46,7 @@ public sealed class ScoringBatch
     /// <summary>4. Feature views, [Count × features], row-major, double as computed; <see cref="ViewFloats"/> is the same in the models' precision, as it is recorded.</summary>
     internal double[] Views { get; }
     internal bool[] Late { get; }
+    internal bool[] Incomplete { get; }
     internal float[] ViewFloats { get; }
 
     /// <summary>6. Model inputs [Count × inputs] in the model's order, its raw outputs, and the calibrated probability.</summary>
@@ -88,6 +90,12 @@ public sealed class ScoringBatch
     /// <summary>Every remote column of result row <paramref name="k"/> as it is without the entity.</summary>
     public void PutRemoteAbsent(RemoteColumns columns, int k) => columns.ScatterAbsent(View(k));
 
+    /// <summary>An owner of result row <paramref name="k"/> could not be asked: its columns stay as without the entity, and the record says so.</summary>
+    public void MarkIncomplete(int k) => Incomplete[k] = true;
+
+    /// <summary>Decisions that an owner's history was missing from.</summary>
+    public int IncompleteCount => Incomplete.AsSpan(0, Count).Count(true);
+
     private Span<double> View(int k) => Views.AsSpan(k * _featureCount, _featureCount);
 
     internal void MarkRemoteLate()
@@ -98,6 +106,7 @@ public sealed class ScoringBatch
     public void Clear()
     {
         _remoteLate.Clear();
+        Incomplete.AsSpan(0, Count).Clear();
         Transactions.Clear();
         Count = 0;
         Duplicates.Clear();

@@ -61,7 +61,7 @@ internal static class DecisionCard
         Table table = output.CreateTable("", "").HideHeaders();
         void Row(string name, string value) => table.AddRow(Markup.Escape(name), Markup.Escape(value));
         Row("probability", $"{Probability(record.CalibratedScore)} (raw score {Probability(record.RawScore)}); review from {Probability(record.ReviewThreshold)}, decline from {Probability(record.DeclineThreshold)}");
-        Row("event, decision", $"{Micro.ToIso8601(record.EventTimeMicros)}, {Micro.ToIso8601(record.DecisionTimeMicros)}{(record.Flags.HasFlag(RecordFlags.Late) ? ", late" : "")}");
+        Row("event, decision", $"{Micro.ToIso8601(record.EventTimeMicros)}, {Micro.ToIso8601(record.DecisionTimeMicros)}{(record.Flags.HasFlag(RecordFlags.Late) ? ", late" : "")}{(record.Flags.HasFlag(RecordFlags.Incomplete) ? ", incomplete" : "")}");
         Row("source", $"{Encoding.UTF8.GetString(record.SourceName)}, partition {record.SourcePartition}, at {record.SourceOffset}");
         Row("subject", $"token {Convert.ToHexStringLower(record.Subject)}");
         Row("model", record.ModelDigest.IsEmpty ? "none: rules only" : $"{(parts.Bundle is { } b ? $"{b.Manifest.Name}@{b.Manifest.Version}, " : "")}{Convert.ToHexStringLower(record.ModelDigest)}");

@@ -54,7 +54,7 @@ internal static class ServeVerb
             Announce(context.Output, host, configuration);
             try
             {
-                await Task.Delay(Timeout.Infinite, context.Cancellation);
+                await host.Ended.WaitAsync(context.Cancellation);
             }
             catch (OperationCanceledException)
             {

@@ -19,6 +19,9 @@ public enum RecordFlags : uint
 
     /// <summary>The event came after the grace period: decided, but closed windows were left alone.</summary>
     Late = 1,
+
+    /// <summary>History of an entity that is kept elsewhere could not be had in time: decided with what there was.</summary>
+    Incomplete = 2,
 }
 
 /// <summary>

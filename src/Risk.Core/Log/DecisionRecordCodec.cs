@@ -48,7 +48,7 @@ public static class DecisionRecordCodec
 
     private const int OutcomeMax = 3;
     private const int RungMax = 4;
-    private const ulong FlagsKnown = (ulong)RecordFlags.Late;
+    private const ulong FlagsKnown = (ulong)(RecordFlags.Late | RecordFlags.Incomplete);
     private const ulong KindMax = (ulong)RecordKind.Degradation;
 
     /// <summary>31 keys of at most 2 bytes, 31 heads of at most 9, floats and fixed fields.</summary>

@@ -58,6 +58,11 @@ public static class DecisionRecordJson
             json.WriteStringValue("LATE"u8);
         }
 
+        if (record.Flags.HasFlag(RecordFlags.Incomplete))
+        {
+            json.WriteStringValue("INCOMPLETE"u8);
+        }
+
         json.WriteEndArray();
         json.WriteEndObject();
     }

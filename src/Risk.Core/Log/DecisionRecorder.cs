@@ -106,7 +106,7 @@ internal sealed class DecisionRecorder
                 Actor = _actor,
                 Tenant = _tenant,
                 SolelyAutomated = result.Outcome is Outcome.Approve or Outcome.Decline, // a review ends with a person
-                Flags = batch.Late[k] ? RecordFlags.Late : RecordFlags.None,
+                Flags = (batch.Late[k] ? RecordFlags.Late : RecordFlags.None) | (batch.Incomplete[k] ? RecordFlags.Incomplete : RecordFlags.None),
             };
             Span<byte> entry = batch.Group.ReserveRecord(DecisionRecordCodec.BytesMax(record));
             batch.Group.CommitRecord(DecisionRecordCodec.Write(record, entry), transactions.EventKeys[row]);

@@ -25,6 +25,9 @@ public interface IDecisionStore : IDisposable
     /// </summary>
     void Commit(IReadOnlyList<IDecisionLog> logs, ICollection<(IDecisionLog Log, DecisionLogException Failure)> failures);
 
+    /// <summary>Reads what is durable of a partition's log without owning it, as far as anyone but the owner can see it; null where there is none.</summary>
+    IDecisionLogReader? Read(int partition, long from);
+
     /// <summary>The newest owner of each partition that has a log. A hint: it may have gone.</summary>
     IReadOnlyList<PartitionOwner> Owners();
 

@@ -134,7 +134,13 @@ internal sealed class ScoringPipeline : IDisposable
         Shard shard = batch.Shard!;
         if (batch.Watermark > 0) { shard.Path.Features.AdvanceWatermark(batch.Watermark); }
         if (batch.Labels.Count > 0 || shard.HasEarlyLabels) { shard.Learn(batch.Labels); }
-        shard.Path.Decide(batch.Scoring);
+        if (shard.Links is { } links)
+        {
+            shard.Path.Admit(batch.Scoring);
+            links.Fetch(batch.Scoring);
+            shard.Path.DecideAdmitted(batch.Scoring);
+        }
+        else { shard.Path.Decide(batch.Scoring); }
         foreach ((EntityKey key, _) in batch.Queries) { batch.Found.Add(shard.Path.Known.TryFind(key, out long sequence) ? sequence : -1); }
         shard.OfferSnapshot();
         batch.Times.DecideEnd = _clock.NowMicros;

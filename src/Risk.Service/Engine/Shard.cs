@@ -2,6 +2,7 @@ using Risk.Core;
 using Risk.Core.Log;
 using Risk.Core.Transactions;
 using Risk.Service.Serving;
+using Risk.Service.Serving.Entities;
 using Risk.Streams;
 
 namespace Risk.Service.Engine;
@@ -73,6 +74,12 @@ internal sealed class Shard : IDisposable
 
     /// <summary>Outcomes as they become known; null where they come from a file.</summary>
     public LiveLabels? Labels => _labels;
+
+    /// <summary>Links to the owners of entities that are not the shard's own; null where all are.</summary>
+    public EntityLinks? Links { get; set; }
+
+    /// <summary>The shared entities that are kept beside this shard; null where there are none.</summary>
+    public EntityOwner? Owner => _snapshots.Entities;
 
     /// <summary>Source of the labels as it stands in dead letters.</summary>
     public DeadLetterSource LabelSource { get; set; } = new("", "");
@@ -162,7 +169,11 @@ internal sealed class Shard : IDisposable
         bool isReadable = DecisionRecordCodec.Read(_entry.Record, out DecisionRecord record) == RecordFault.None && PrivatePayloadCodec.Read(_entry.Payload, out PrivatePayload payload) == RecordFault.None
             && AppendTo(payload.Transaction, record);
         // An erased transaction has no history to correct, and a late one never entered it.
-        if (isReadable && !record.Flags.HasFlag(RecordFlags.Late)) { Path.Learn(_labelled, 0, label.KnownAt); }
+        if (isReadable && !record.Flags.HasFlag(RecordFlags.Late))
+        {
+            Path.Learn(_labelled, 0, label.KnownAt);
+            Links?.Learn(_labelled, label.KnownAt);
+        }
     }
 
     private bool AppendTo(ReadOnlySpan<byte> canonical, in DecisionRecord record)

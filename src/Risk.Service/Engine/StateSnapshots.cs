@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Risk.Core;
 using Risk.Core.Log;
+using Risk.Service.Serving.Entities;
 
 namespace Risk.Service.Engine;
 
@@ -14,10 +15,14 @@ namespace Risk.Service.Engine;
 internal sealed class StateSnapshots : IDisposable
 {
     private const int PollMillis = 5;
+    // A state that has grown large is saved more seldom: every time it has grown by a twentieth.
+    private const int GrowthShare = 20;
+    // Before the state's parts: bytes of the features, labels taken in, bytes of the shared entities, nothing; int32 each.
+    private const int HeadBytes = 16;
     // One buffer holds at most 2 GiB; a larger state is rebuilt from the log instead.
     private const long StateBytesMax = 1_900_000_000;
     // Changes with the record layout of the feature engine: an old state is then rebuilt, never misread.
-    private const string Layout = "risk-state-1";
+    private const string Layout = "risk-state-2";
 
     private readonly ISnapshotStore _store;
     private readonly byte[] _digest;
@@ -40,6 +45,9 @@ internal sealed class StateSnapshots : IDisposable
         _log = log;
     }
 
+    /// <summary>The history of shared entities that is kept beside the shard's own, saved and restored with it; null for none.</summary>
+    public EntityOwner? Entities { get; init; }
+
     /// <summary>Outcomes that the state has taken in; part of it.</summary>
     public int LabelCount { get; set; }
 
@@ -47,25 +55,25 @@ internal sealed class StateSnapshots : IDisposable
     public long Load(ScoringPath path)
     {
         if (!_store.TryLoad(_digest, _log.Size, out long sequence, out byte[]? bytes)) { return 0; }
-        int features = BinaryPrimitives.ReadInt32LittleEndian(bytes);
-        LabelCount = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(4));
+        int features = BinaryPrimitives.ReadInt32LittleEndian(bytes), entities = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(8));
         try
         {
-            path.Features.Restore(bytes.AsSpan(8, features));
+            path.Features.Restore(bytes.AsSpan(HeadBytes, features));
+            if (entities > 0) { Entities?.Restore(bytes.AsSpan(bytes.Length - entities)); }
         }
         catch (InvalidDataException)
         {
-            LabelCount = 0;
             return 0; // of a build with another layout: the log is taken again from its beginning
         }
-        path.Known.Restore(bytes.AsSpan(8 + features));
+        path.Known.Restore(bytes.AsSpan(HeadBytes + features, bytes.Length - HeadBytes - features - entities));
+        LabelCount = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(4));
         return _last = sequence;
     }
 
     /// <summary>Takes a snapshot when enough was decided since the last and none is being written. On the deciding thread, between batches.</summary>
     public void Offer(ScoringPath path)
     {
-        if (path.NextSequence - _last < _every || !_writing.IsCompleted || IsTooLarge(path)) { return; }
+        if (path.NextSequence - _last < Math.Max(_every, path.NextSequence / GrowthShare) || !_writing.IsCompleted || IsTooLarge(path)) { return; }
         long sequence = _last = path.NextSequence;
         ArrayBufferWriter<byte> copy = Copy(path);
         _writing = Task.Run(() => Write(sequence, copy));
@@ -115,14 +123,18 @@ internal sealed class StateSnapshots : IDisposable
     private ArrayBufferWriter<byte> Copy(ScoringPath path)
     {
         var copy = new ArrayBufferWriter<byte>((int)Math.Min(int.MaxValue / 2, path.Features.StateBytes + path.Known.StateBytes));
-        copy.GetSpan(8).Clear();
-        copy.Advance(8);
+        copy.GetSpan(HeadBytes).Clear();
+        copy.Advance(HeadBytes);
         path.Features.Save(copy);
-        int features = copy.WrittenCount - 8;
+        int features = copy.WrittenCount - HeadBytes;
         path.Known.Save(copy);
+        int known = copy.WrittenCount;
+        if (Entities is { IsReady: true } entities) { entities.Save(copy); }
         System.Runtime.InteropServices.MemoryMarshal.TryGetArray(copy.WrittenMemory, out ArraySegment<byte> written);
-        BinaryPrimitives.WriteInt32LittleEndian(written.Array.AsSpan(written.Offset), features);
-        BinaryPrimitives.WriteInt32LittleEndian(written.Array.AsSpan(written.Offset + 4), LabelCount);
+        Span<byte> head = written.AsSpan(0, HeadBytes);
+        BinaryPrimitives.WriteInt32LittleEndian(head, features);
+        BinaryPrimitives.WriteInt32LittleEndian(head[4..], LabelCount);
+        BinaryPrimitives.WriteInt32LittleEndian(head[8..], copy.WrittenCount - known);
         return copy;
     }
 }

@@ -24,6 +24,9 @@ internal interface IDecisionApi : IDisposable
     /// <param name="id">The event's, UTF-8.</param>
     Task Find(HttpContext http, byte[] id);
 
+    /// <summary>Answers another process that asks the owner of shared entities; null where it does not live here, or is asked in another way.</summary>
+    byte[]? AnswerOwner(int owner, ReadOnlySpan<byte> message) => null;
+
     Task<ServeHealth> Health();
 
     /// <summary>In Prometheus' text format.</summary>
@@ -61,7 +64,7 @@ internal sealed class HttpApi : IAsyncDisposable
         builder.WebHost.UseUrls(listen).ConfigureKestrel(o =>
         {
             o.AddServerHeader = false;
-            o.Limits.MaxRequestBodySize = null; // ours is smaller, and says so with its code
+            o.Limits.MaxRequestBodySize = 64 << 20; // a batch of rows from another process; a transaction's bound is smaller, and says so with its code
         });
         WebApplication app = builder.Build();
         var server = new HttpApi(api, app);
@@ -71,6 +74,7 @@ internal sealed class HttpApi : IAsyncDisposable
         app.MapGet("/metrics", server.Metrics);
         app.MapPost("/v1/decisions", server.Decide);
         app.MapGet("/v1/decisions/{id}", server.Find);
+        app.MapPost("/internal/entities/{owner:int}", server.AskOwner);
         try
         {
             await app.StartAsync();
@@ -136,6 +140,16 @@ internal sealed class HttpApi : IAsyncDisposable
     {
         byte[] id = Encoding.UTF8.GetBytes((string)http.Request.RouteValues["id"]!);
         return id.Length > Limits.IdSizeMax ? Refuse(http, _api, ErrorCode.IdInvalid, null) : _api.Find(http, id);
+    }
+
+    /// <summary>Another process asks the owner of shared entities that lives here; see <see cref="Entities.EntityMessage"/>.</summary>
+    private async Task AskOwner(HttpContext http)
+    {
+        using var body = new MemoryStream();
+        await http.Request.Body.CopyToAsync(body, http.RequestAborted);
+        byte[]? reply = _api.AnswerOwner(int.Parse((string)http.Request.RouteValues["owner"]!, CultureInfo.InvariantCulture), body.GetBuffer().AsSpan(0, (int)body.Length));
+        http.Response.StatusCode = reply is null ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK;
+        if (reply is not null) { await http.Response.Body.WriteAsync(reply, http.RequestAborted); }
     }
 
     private async Task Ready(HttpContext http)

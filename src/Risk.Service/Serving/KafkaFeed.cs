@@ -22,15 +22,17 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     private readonly KafkaConsumer _consumer;
     private readonly DecisionTopic?[] _decisions;
     private LabelFeed? _labels;
-    private readonly (long Offset, bool IsHeld)[] _held;
     private readonly bool[] _assigned;
+    private readonly ConcurrentQueue<Shard> _opened = new();
+    // The polling thread's alone: where a partition goes on that was held back for want of a batch.
+    private readonly long?[] _held;
     private readonly ConcurrentDictionary<int, CodedError> _stopped = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private KafkaPublisher _publisher;
     private Thread? _polling;
     private ServeHost _host = null!;
-    private volatile Exception? _failure;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private KafkaFeed(KafkaSettings settings, KafkaTopics topics, int partitionCount, StreamDefinition definition)
     {
@@ -39,8 +41,8 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
         KeyField = Encoding.UTF8.GetBytes(definition.Schema.KeyFields[0].Name);
         Events = new CloudEvents("risk.decision.v1", $"/risk/{definition.Schema.Name}");
         _decisions = new DecisionTopic?[partitionCount];
-        _held = new (long, bool)[partitionCount];
         _assigned = new bool[partitionCount];
+        _held = new long?[partitionCount];
         _consumer = new KafkaConsumer(settings, topics.Transactions, this);
         _publisher = new KafkaPublisher(settings);
     }
@@ -54,6 +56,9 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     /// <summary>Name of the field whose text is the key of a message, UTF-8.</summary>
     public byte[] KeyField { get; }
+
+    /// <summary>Fails when polling has ended for good.</summary>
+    public Task Ended => _ended.Task;
 
     public bool IsDown => _consumer.IsBrokerDown;
 
@@ -105,7 +110,6 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     public IEnumerable<(string Code, string Sentence)> Problems()
     {
-        if (_failure is { } failure) { yield return ServeFaults.Explain(failure); }
         if (_consumer.BrokerDownSince is { } since) { yield return ("KAFKA_UNAVAILABLE", $"no broker can be reached since {since:O}; what comes by HTTP is decided, the topics wait"); }
         foreach (CodedError error in _stopped.Values) { yield return (error.Code.Text(), error.Message); }
         foreach (DecisionTopic topic in _decisions.OfType<DecisionTopic>().Where(t => t.IsBehind)) { yield return ("PUBLISHING_BEHIND", $"partition {topic.Partition}: decisions wait in the log for their topic"); }
@@ -131,19 +135,25 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
         }, _host.Fail);
     }
 
-    /// <summary>The shard takes records: publishes what the topic lacks, and reads on from the shard's position.</summary>
+    /// <summary>The shard is open: publishes what the topic lacks, and has its partition read on from the shard's position.</summary>
     public void Begin(Shard shard, IDecisionStore store)
     {
         _decisions[shard.Partition]?.CatchUp();
         if (shard.Labels is { } kept) { _labels?.Follow(shard.Partition, store, kept, shard.Position.LabelLine); }
-        ReadOn(shard);
+        _opened.Enqueue(shard);
     }
 
-    private void ReadOn(Shard shard)
+    // On the polling thread, which obeys before it polls again: no message of an earlier reading can come between, and move
+    // the position past what the shard has not seen.
+    private void StartOpened()
     {
-        _held[shard.Partition] = default;
-        _consumer.Resume(shard.Partition);
-        _consumer.Start(shard.Partition, shard.Position.Line > 0 ? shard.Position.Line : -1);
+        while (_opened.TryDequeue(out Shard? shard))
+        {
+            if (_host.Partition(shard.Partition) is not { } partition || !partition.OpenSource(shard)) { continue; }
+            _held[shard.Partition] = null;
+            _consumer.Resume(shard.Partition);
+            _consumer.Start(shard.Partition, shard.Position.Line > 0 ? shard.Position.Line : -1);
+        }
     }
 
     /// <summary>Nothing more of the partition is wanted until <see cref="Begin"/>.</summary>
@@ -157,6 +167,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
         Hold(partition);
         _labels?.Unfollow(partition);
         _stopped.TryRemove(partition, out _);
+        _held[partition] = null;
         _decisions[partition] = null;
     }
 
@@ -173,7 +184,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
         Volatile.Write(ref _assigned[partition], true);
         if (!_host.IsManaged) { _host.Take(partition); }
         // It is served here already, for those who call.
-        else if (_host.Partition(partition)?.Shard is { } shard) { ReadOn(shard); }
+        else if (_host.Partition(partition)?.Shard is { } shard) { _opened.Enqueue(shard); }
     }
 
     void IKafkaPartitions.Revoked(int partition)
@@ -193,9 +204,9 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     void IKafkaPartitions.Received(int partition, in KafkaMessage message)
     {
-        if (_held[partition].IsHeld || _host.Partition(partition)?.Take(message.Value, message.Offset) != Intake.Full) { return; }
+        if (_held[partition] is not null || _host.Partition(partition)?.Take(message.Value, message.Offset) != Intake.Full) { return; }
         // No batch in a while: the store, say, does not answer. The partition is read again from here once there is room.
-        _held[partition] = (message.Offset, true);
+        _held[partition] = message.Offset;
         _consumer.Pause(partition);
         _host.Counters.Add("risk_backpressure_total", "", 1);
     }
@@ -215,11 +226,11 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     void IKafkaPartitions.Idle()
     {
+        StartOpened();
         for (int partition = 0; partition < _held.Length; partition++)
         {
-            if (!_held[partition].IsHeld || !_host.Pipeline.HasRoom) { continue; }
-            long offset = _held[partition].Offset;
-            _held[partition] = default;
+            if (_held[partition] is not { } offset || !_host.Pipeline.HasRoom) { continue; }
+            _held[partition] = null;
             _consumer.Resume(partition);
             _consumer.Start(partition, offset);
         }
@@ -233,10 +244,10 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
         }
         catch (Exception failure)
         {
-            _failure = failure;
             (string code, string sentence) = ServeFaults.Explain(failure);
             _host.Counters.Fault(code);
             ServeLog.Write("critical", code, sentence);
+            _ended.TrySetException(failure as IOException ?? new IOException(sentence, failure));
         }
     }
 

@@ -24,6 +24,8 @@ internal sealed class LocalDecisions(ServeHost host) : IDecisionApi
 
     public Task<ServeHealth> Health() => Task.FromResult(_host.Health());
 
+    public byte[]? AnswerOwner(int owner, ReadOnlySpan<byte> message) => _host.AnswerOwner(owner, message);
+
     public string Metrics() => ServeMetrics.Render(_host);
 
     public void Fault(string code) => _host.Counters.Fault(code);

@@ -48,6 +48,7 @@ internal sealed class PartitionHost
     private Task _opening;
     private Shard? _shard;
     private ShardBatch? _open;
+    private bool _isSourceOpen;
 
     /// <param name="openShard">Opens the log and rebuilds the state; may take seconds, may throw.</param>
     /// <param name="opened">Told when the shard takes records, and from which position.</param>
@@ -82,11 +83,18 @@ internal sealed class PartitionHost
     /// <summary>When the last record or call came, microseconds of the engine's clock.</summary>
     public long LastArrival { get; private set; }
 
+    /// <summary>From now on records come from the shard's position on; false when it is not that shard that is served.</summary>
+    public bool OpenSource(Shard shard)
+    {
+        lock (_gate) { return _isSourceOpen = _shard == shard && State == PartitionState.Serving; }
+    }
+
     /// <summary>Offers a record of the source; <paramref name="offset"/> is its place there.</summary>
     public Intake Take(ReadOnlySpan<byte> record, long offset)
     {
         lock (_gate)
         {
+            if (!_isSourceOpen) { return Intake.NotServing; }
             if (Ready(out Intake refusal) is not { } batch) { return refusal; }
             long now = Arrive(batch);
             batch.Records++;
@@ -252,6 +260,7 @@ internal sealed class PartitionHost
     {
         if (_open is { } open) { Send(open); }
         _shard = null;
+        _isSourceOpen = false;
         TakeoverSeconds = null;
         State = PartitionState.Opening;
     }

@@ -38,6 +38,8 @@ public sealed record ServeConfiguration
 
     public BatchConfiguration Batch { get; init; } = new();
 
+    public EntityConfiguration Entities { get; init; } = new();
+
     /// <summary>After how many seconds without an event a partition's watermark follows the clock.</summary>
     public double IdleAfterSeconds { get; init; } = 60;
 
@@ -63,6 +65,8 @@ public sealed record ServeConfiguration
         : Advertise is not null && !Uri.TryCreate(Advertise, UriKind.Absolute, out _) ? "$.advertise: it must be an address such as http://10.0.0.7:8080"
         : Batch.SizeMax is < 1 or > 8192 ? "$.batch.sizeMax: it must be 1 to 8192"
         : Batch.DelayMaxMillis is < 0 or > 1000 || double.IsNaN(Batch.DelayMaxMillis) ? "$.batch.delayMaxMillis: it must be 0 to 1000"
+        : !(Entities.SkewSeconds >= 1) ? "$.entities.skewSeconds: it must be 1 or more"
+        : Entities.WaitMillis is < 1 or > 10_000 ? "$.entities.waitMillis: it must be 1 to 10000"
         : !(IdleAfterSeconds > 0) ? "$.idleAfterSeconds: it must be above 0"
         : Store.Postgres is not null && !IsReference(Store.Postgres) ? "$.store.postgres: the connection string holds a password, so name where it stands: env:NAME or file:PATH"
         : null;
@@ -105,4 +109,14 @@ public sealed record BatchConfiguration
 {
     public int SizeMax { get; init; } = 512;
     public double DelayMaxMillis { get; init; } = 1;
+}
+
+/// <summary>Entities that meet transactions of every partition (the terminal of a card's transaction).</summary>
+public sealed record EntityConfiguration
+{
+    /// <summary>How far the partitions may be apart in event time; what comes later than that is decided, marked LATE, and not counted for such entities.</summary>
+    public double SkewSeconds { get; init; } = 3600;
+
+    /// <summary>How long a batch waits for their history, before it is decided without it and marked INCOMPLETE.</summary>
+    public int WaitMillis { get; init; } = 250;
 }

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using Risk.Core.Log;
+using Risk.Core.Transactions;
 
 namespace Risk.Service.Serving;
 
@@ -17,6 +19,9 @@ internal sealed class ServeCounters
     {
         if (count != 0) { Interlocked.Add(ref _cells.GetOrAdd((name, labels), static _ => new Cell()).Value, count); }
     }
+
+    /// <summary>Shows a counter from the beginning, at 0, so that a rate sees its first step.</summary>
+    public void Declare(string name, string labels = "") => _cells.GetOrAdd((name, labels), static _ => new Cell());
 
     /// <summary>One counter a fault, by its stable code.</summary>
     public void Fault(string code, long count = 1) => Add("risk_faults_total", $"code=\"{code}\"", count);
@@ -41,6 +46,13 @@ internal static class ServeLog
 /// <summary>The stable code and the sentence of whatever went wrong.</summary>
 internal static class ServeFaults
 {
+    /// <summary>Every code that a serving process may count.</summary>
+    public static IReadOnlyList<string> Codes { get; } =
+    [
+        .. Enum.GetValues<ErrorCode>().Where(c => c != ErrorCode.None).Select(c => c.Text()),
+        LogCodes.InUse, LogCodes.ReadOnly, LogCodes.Corrupt, LogCodes.Other, LogCodes.Unavailable, "ENTITY_OWNER_UNAVAILABLE", "OVERLOAD", "DEADLINE_EXCEEDED", "IO_FAILED", "BUG",
+    ];
+
     public static (string Code, string Sentence) Explain(Exception failure)
     {
         string message = failure.Message;

@@ -4,11 +4,13 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Risk.Core;
 using Risk.Core.Costs;
+using Risk.Core.Features;
 using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Inference;
 using Risk.Service.Engine;
+using Risk.Service.Serving.Entities;
 using Risk.Streams;
 using Risk.Streams.Kafka;
 
@@ -26,6 +28,9 @@ public sealed record ServeOptions(
     /// </summary>
     public int? ManagedPartitions { get; init; }
 
+    /// <summary>How the entity owner of a partition that is served elsewhere is asked; null: by HTTP at the address its owner gave.</summary>
+    public Func<int, byte[], CancellationToken, Task<byte[]?>>? AskOwner { get; init; }
+
     /// <summary>Told of a managed partition that another owner has opened; it has been given away, and is not opened again by itself.</summary>
     public Action<int>? Fenced { get; init; }
 }
@@ -35,7 +40,7 @@ public sealed record ServeOptions(
 /// where it is configured. Several processes with one group and one store share the partitions; whichever opens a
 /// partition's log has it.
 /// </summary>
-public sealed class ServeHost : IPipelineHost, IAsyncDisposable
+public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
 {
     private const long OwnersMaxAgeMicros = 1_000_000;
     // A new owner takes at most so many decisions again: a second or two of work.
@@ -51,6 +56,9 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     private readonly KafkaFeed? _kafka;
     private readonly PartitionHost?[] _partitions;
     private readonly byte[] _keyField;
+    private readonly bool _hasShared;
+    private readonly SemaphoreSlim _rebuilding = new(1);
+    private readonly HttpClient _others = new();
     private readonly Thread _ticker;
     private readonly CancellationTokenSource _stop = new();
     private HttpApi? _http;
@@ -68,7 +76,11 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         _batches = new BatchPolicy(batch.SizeMax, (long)(batch.DelayMaxMillis * 1000));
         _meter = CostMeter.Measured(options.Prices, options.Machine);
         _partitions = new PartitionHost?[partitionCount];
+        _hasShared = partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0;
         _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, _meter, Clock, isReproducible: false);
+        foreach (string code in ServeFaults.Codes) { Counters.Declare("risk_faults_total", $"code=\"{code}\""); }
+        foreach (string outcome in s_outcomes) { Counters.Declare("risk_decisions_total", outcome); }
+        foreach (string name in (ReadOnlySpan<string>)["risk_transactions_total", "risk_labels_total", "risk_published_total", "risk_backpressure_total", "risk_decisions_incomplete_total"]) { Counters.Declare(name); }
         _ticker = new Thread(Tick) { Name = "risk tick", IsBackground = true };
     }
 
@@ -120,6 +132,10 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     /// <summary>Leaves the consumer group; what was taken stays taken.</summary>
     internal Task StopConsuming() => _kafka?.Stop() ?? Task.CompletedTask;
 
+    /// <summary>Ends when the process can do nothing more for its stream and should be started again: the brokers will not have it.</summary>
+    /// <exception cref="IOException">Why; the message begins with the code.</exception>
+    public Task Ended => _kafka?.Ended ?? Task.Delay(Timeout.Infinite);
+
     /// <summary>Stops taking, drains what was taken, gives every partition away.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -131,6 +147,8 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         _pipeline.Dispose();
         _kafka?.Dispose();
         _model.Dispose();
+        _others.Dispose();
+        _rebuilding.Dispose();
         _stop.Dispose();
     }
 
@@ -165,10 +183,13 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         {
             var labels = new LiveLabels(_options.Store.Labels(partition));
             var identity = new RecordIdentity(_kafka?.Topics.Transactions ?? "http", partition, "engine", "");
-            var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, labels, _options.Keys.Secret, identity);
-            var snapshots = new StateSnapshots(_options.Store.Snapshots(partition), _options.Definition, log, SnapshotEvery);
+            var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, labels, _options.Keys.Secret, identity, _hasShared ? FeatureScope.Own : FeatureScope.All);
+            long epoch = _options.Store.Owners().First(o => o.Partition == partition).Epoch;
+            EntityOwner? entities = _hasShared && partition < OwnerCount ? NewOwner(partition, epoch) : null;
+            var snapshots = new StateSnapshots(_options.Store.Snapshots(partition), _options.Definition, log, SnapshotEvery) { Entities = entities };
             letters = _kafka?.DeadLetters(partition) ?? DeadLetterFile.Open(Path.Combine(_options.Configuration.Store.Directory, _options.ManagedPartitions is null ? "dead-letters.jsonl" : $"dead-letters.{partition}.jsonl"));
             var shard = new Shard(partition, path, log, snapshots, letters, Keys, _batches.SizeMax, Clock, labels);
+            if (_hasShared) { shard.Links = new EntityLinks(shard, this, Keys, epoch, TimeSpan.FromMilliseconds(_options.Configuration.Entities.WaitMillis), Counters.Fault); }
             string source = _kafka?.SourceOf(partition) ?? "http";
             shard.LetterSource = new DeadLetterSource(identity.Source, source);
             shard.LabelSource = new DeadLetterSource(_kafka?.Topics.Labels ?? "", $"labels|{source}");
@@ -189,7 +210,57 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     {
         Counters.Add("risk_decisions_reapplied_total", "", shard.Recovery.Reapplied);
         ServeLog.Write("info", "PARTITION_OPEN", $"partition {partition.Partition}: {shard.Log.Size} decisions, {shard.Recovery.Snapshot} from the snapshot, {shard.Recovery.Reapplied} taken again, {shard.Path.Features.EntityCount} entities, {partition.TakeoverSeconds:F3} s");
+        if (shard.Owner is not null) { _ = Task.Run(() => RebuildOwner(partition, shard)); }
         _kafka?.Begin(shard, _options.Store);
+    }
+
+    // ---- entities that meet transactions of every partition ----
+
+    private int OwnerCount => Math.Min(_partitions.Length, 64);
+
+    int IEntityOwners.Count => OwnerCount;
+
+    private EntityOwner NewOwner(int owner, long epoch) => new(_options.Definition.Schema, _options.Definition.Catalog, Keys, owner, OwnerCount, _partitions.Length,
+        TimeSpan.FromSeconds(_options.Configuration.Entities.SkewSeconds), epoch, Math.Max(_batches.SizeMax, 512));
+
+    /// <summary>The reply of an entity owner that lives here; null when it does not, or is not ready.</summary>
+    internal byte[]? AnswerOwner(int owner, ReadOnlySpan<byte> request) => Partition(owner)?.Shard is { Failure: null, Owner: { } entities } ? entities.Handle(request) : null;
+
+    async Task<byte[]?> IEntityOwners.Ask(int owner, byte[] request, CancellationToken cancellation)
+    {
+        if (Partition(owner) is not null) { return AnswerOwner(owner, request); }
+        if (_options.AskOwner is { } elsewhere) { return await elsewhere(owner, request, cancellation); }
+        if (OwnerOf(owner) is not { } address) { return null; }
+        using var content = new ByteArrayContent(request);
+        using HttpResponseMessage reply = await _others.PostAsync(new Uri(new Uri(address), $"/internal/entities/{owner}"), content, cancellation);
+        return reply.IsSuccessStatusCode ? await reply.Content.ReadAsByteArrayAsync(cancellation) : null;
+    }
+
+    // One at a time: each reads the logs of all partitions.
+    private async Task RebuildOwner(PartitionHost partition, Shard shard)
+    {
+        while (partition.Shard == shard && shard.Failure is null && !_stop.IsCancellationRequested)
+        {
+            await _rebuilding.WaitAsync();
+            try
+            {
+                long started = Clock.NowMicros;
+                shard.Owner!.Rebuild(_options.Store);
+                ServeLog.Write("info", "ENTITIES_READY", $"partition {partition.Partition}: {shard.Owner.EntityCount} shared entities, {(Clock.NowMicros - started) / 1e6:F3} s");
+                return;
+            }
+            catch (Exception failure)
+            {
+                (string code, string sentence) = ServeFaults.Explain(failure);
+                Counters.Fault(code);
+                ServeLog.Write("warning", code, $"shared entities of partition {partition.Partition}: {sentence}");
+            }
+            finally
+            {
+                _rebuilding.Release();
+            }
+            await Task.Delay(1000);
+        }
     }
 
     private void Tick()
@@ -281,6 +352,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         for (int i = 0; i < outcomes.Length; i++) { Counters.Add("risk_decisions_total", s_outcomes[i], outcomes[i]); }
         Counters.Fault("DUP_SAME", scoring.Duplicates.Count);
         Counters.Fault("LATE", scoring.LateCount);
+        Counters.Add("risk_decisions_incomplete_total", "", scoring.IncompleteCount);
         foreach (Rejection rejection in batch.Rejections.Concat(batch.LabelRejections))
         {
             Counters.Fault(rejection.Code.Text());
@@ -324,6 +396,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
                 reasons.Add((problem.Code, $"partition {partition.Partition}: {problem.Sentence}"));
                 ready = false;
             }
+            else if (partition.Shard is { Owner: { IsReady: false } }) { reasons.Add(("ENTITIES_REBUILDING", $"partition {partition.Partition}: the history of its shared entities is being rebuilt; decisions go on without it, marked INCOMPLETE")); }
             else if (partition.State == PartitionState.Opening)
             {
                 reasons.Add(("PARTITION_OPENING", $"partition {partition.Partition}: its state is being rebuilt"));

@@ -117,7 +117,7 @@ internal sealed class PostgresDecisionLog : IDecisionLog
             : throw new DecisionLogException(LogCodes.Corrupt, $"Entry {sequence} of {Origin} is missing in the database.");
     }
 
-    public IDecisionLogReader Read(long from) => new PostgresDecisionLogReader(this, from, Size);
+    public IDecisionLogReader Read(long from) => new PostgresDecisionLogReader(Store.Source, Id, Origin, from, Size, this);
 
     public byte[] RootHash()
     {

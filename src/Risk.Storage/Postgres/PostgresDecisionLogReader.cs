@@ -9,7 +9,10 @@ internal sealed class PostgresDecisionLogReader : IDecisionLogReader
     private const int PageRows = 2048;
     private const string Page = "SELECT record, payload, sequence FROM risk.entry WHERE log = $1 AND sequence >= $2 AND sequence < $3 ORDER BY sequence";
 
-    private readonly PostgresDecisionLog _log;
+    private readonly NpgsqlDataSource _source;
+    private readonly int _id;
+    private readonly string _origin;
+    private readonly PostgresDecisionLog? _log;
     private readonly LogEntry _entry = new();
     private NpgsqlConnection? _connection;
     private NpgsqlDataReader? _rows;
@@ -17,9 +20,14 @@ internal sealed class PostgresDecisionLogReader : IDecisionLogReader
     private byte[] _payload = new byte[1024];
     private long _pageEnd;
 
-    public PostgresDecisionLogReader(PostgresDecisionLog log, long from, long end)
+    /// <param name="id">The log's number in the database.</param>
+    /// <param name="log">The open log that has what is not durable yet; null for whoever reads without owning it.</param>
+    public PostgresDecisionLogReader(NpgsqlDataSource source, int id, string origin, long from, long end, PostgresDecisionLog? log)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(from);
+        _source = source;
+        _id = id;
+        _origin = origin;
         _log = log;
         Sequence = from - 1;
         End = end;
@@ -41,7 +49,7 @@ internal sealed class PostgresDecisionLogReader : IDecisionLogReader
         }
 
         Sequence++;
-        if (_rows is null && Sequence >= _log.DurableSize)
+        if (_log is not null && _rows is null && Sequence >= _log.DurableSize)
         {
             return _log.TryRead(Sequence, _entry);
         }
@@ -83,7 +91,7 @@ internal sealed class PostgresDecisionLogReader : IDecisionLogReader
 
         if (!_rows!.Read() || _rows.GetInt64(2) != Sequence)
         {
-            throw new DecisionLogException(LogCodes.Corrupt, $"Entry {Sequence} of {_log.Origin} is missing in the database.");
+            throw new DecisionLogException(LogCodes.Corrupt, $"Entry {Sequence} of {_origin} is missing in the database.");
         }
 
         int record = Copy(0, ref _record);
@@ -97,10 +105,10 @@ internal sealed class PostgresDecisionLogReader : IDecisionLogReader
 
     private void OpenPage()
     {
-        _connection ??= _log.Store.Source.OpenConnection();
-        _pageEnd = Math.Min(Math.Min(End, _log.DurableSize), Sequence - Sequence % PageRows + PageRows);
+        _connection ??= _source.OpenConnection();
+        _pageEnd = Math.Min(Math.Min(End, _log?.DurableSize ?? End), Sequence - Sequence % PageRows + PageRows);
         using var command = new NpgsqlCommand(Page, _connection);
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = _log.Id });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = _id });
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = Sequence });
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = _pageEnd });
         _rows = command.ExecuteReader();

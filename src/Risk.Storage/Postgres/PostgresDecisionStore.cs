@@ -72,6 +72,10 @@ internal sealed class PostgresDecisionStore : IDecisionStore
 
     public void Commit(IReadOnlyList<IDecisionLog> logs, ICollection<(IDecisionLog Log, DecisionLogException Failure)> failures) => Committer.Commit(logs, failures);
 
+    public IDecisionLogReader? Read(int partition, long from) => Reading(connection => connection.QuerySingleOrDefault<(int? Log, long Size)>(
+        "SELECT log, (SELECT coalesce(max(sequence) + 1, 0) FROM risk.entry e WHERE e.log = l.log) FROM risk.decision_log l WHERE stream = @Stream AND partition = @partition",
+        new { Options.Stream, partition })) is ({ } log, var size) ? new PostgresDecisionLogReader(Source, log, OriginOf(partition), from, size, null) : null;
+
     public IReadOnlyList<PartitionOwner> Owners() => Reading(connection => connection.Query<PartitionOwner>(
         """
         SELECT DISTINCT ON (l.partition) l.partition, e.epoch, e.owner FROM risk.decision_log l JOIN risk.epoch e USING (log)

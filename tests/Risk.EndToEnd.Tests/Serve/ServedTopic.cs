@@ -32,14 +32,14 @@ internal sealed class ServedTopic : IDisposable
 
     /// <param name="store">Null for files in a folder of the test.</param>
     /// <param name="properties">Of librdkafka, beside where the brokers are. The mock waits a session timeout with every rebalance, so it is short here.</param>
-    public ServedTopic(ServedStore? store = null, Dictionary<string, string>? properties = null, double idleAfterSeconds = 60)
+    public ServedTopic(ServedStore? store = null, Dictionary<string, string>? properties = null, double idleAfterSeconds = 60, int entityWaitMillis = 250)
     {
         _store = store ?? new ServedFiles();
         Broker = new MockKafka(3);
         foreach (string topic in new[] { Topics.Transactions, Topics.Labels, Topics.Decisions, Topics.DeadLetters }) { Broker.CreateTopic(topic, PartitionCount); }
         var all = new Dictionary<string, string> { ["session.timeout.ms"] = "2500", ["heartbeat.interval.ms"] = "300", ["bootstrap.servers"] = Broker.BootstrapServers };
         foreach ((string name, string value) in properties ?? []) { all[name] = value; }
-        _configuration = _folder.Write("serve.json", JsonSerializer.Serialize(new { store = _store.Configuration(StoreDirectory), keys = _folder["keys"], idleAfterSeconds, kafka = new { groupId = "risk", properties = all } }));
+        _configuration = _folder.Write("serve.json", JsonSerializer.Serialize(new { store = _store.Configuration(StoreDirectory), keys = _folder["keys"], idleAfterSeconds, entities = new { waitMillis = entityWaitMillis }, kafka = new { groupId = "risk", properties = all } }));
         Settings = KafkaSettings.Read(new Dictionary<string, string> { ["bootstrap.servers"] = Broker.BootstrapServers }, "test", out CodedError error) ?? throw new InvalidOperationException(error.ToString());
         _publisher = new KafkaPublisher(Settings);
         _reading = new Thread(Read) { IsBackground = true };
@@ -155,7 +155,7 @@ internal sealed class ServedTopic : IDisposable
 
     private void Read()
     {
-        var config = new ConsumerConfig { BootstrapServers = Broker.BootstrapServers, GroupId = "reader", EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Earliest };
+        var config = new ConsumerConfig { BootstrapServers = Broker.BootstrapServers, GroupId = "reader", EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Earliest, FetchWaitMaxMs = 20 };
         using IConsumer<byte[], byte[]> consumer = new ConsumerBuilder<byte[], byte[]>(config).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
         consumer.Assign(Enumerable.Range(0, PartitionCount).SelectMany(p => new[] { Topics.Decisions, Topics.DeadLetters }.Select(t => new TopicPartitionOffset(t, p, Offset.Beginning))));
         while (!_stop.IsCancellationRequested)
