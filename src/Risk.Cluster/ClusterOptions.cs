@@ -5,11 +5,14 @@ namespace Risk.Cluster;
 /// <summary>What <c>risk-cluster</c> is told on its command line.</summary>
 /// <param name="Role"><c>silo</c> or <c>front</c>.</param>
 /// <param name="Config">The configuration of <c>risk serve</c>, JSON.</param>
-/// <param name="Membership"><c>env:NAME</c> or <c>file:PATH</c> of PostgreSQL's connection string; <c>localhost</c> for one machine, without a database.</param>
+/// <param name="Membership"><c>env:NAME</c> or <c>file:PATH</c> of PostgreSQL's connection string; <c>localhost[:PORT]</c> for one machine, without a database: silos meet at the first one's silo port, 11111 unless said.</param>
 /// <param name="Partitions">Of the stream; the same everywhere and for ever.</param>
 internal sealed record ClusterOptions(string Role, string Config, string Membership, string ClusterId, int Partitions, string Host, int SiloPort, int GatewayPort, string Listen)
 {
-    public const string Usage = "USAGE: risk-cluster silo|front --config FILE [--membership env:NAME|file:PATH|localhost] [--partitions 12] [--cluster risk] [--host 127.0.0.1] [--silo-port 11111] [--gateway-port 30000] [--listen http://127.0.0.1:8080]";
+    public const string Usage = "USAGE: risk-cluster silo|front --config FILE [--membership env:NAME|file:PATH|localhost[:PORT]] [--partitions 12] [--cluster risk] [--host 127.0.0.1] [--silo-port 11111] [--gateway-port 30000] [--listen http://127.0.0.1:8080]";
+
+    /// <summary>The silo port of a development cluster's first silo; null where membership is in PostgreSQL.</summary>
+    public int? LocalhostPort => Membership == "localhost" ? 11111 : Membership.StartsWith("localhost:", StringComparison.Ordinal) && int.TryParse(Membership["localhost:".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out int port) ? port : null;
 
     /// <summary>Null with the sentence of what is wrong.</summary>
     public static ClusterOptions? Read(string[] arguments, out string fault)

@@ -1,5 +1,6 @@
-using Microsoft.Extensions.DependencyInjection;
+using System.Globalization;
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Configuration;
@@ -14,9 +15,12 @@ using Risk.Service.Serving;
 
 namespace Risk.Cluster;
 
-/// <summary>A silo: Orleans decides which partitions it serves, the embedded host serves them, with its HTTP for health and metrics.</summary>
+/// <summary>A silo: Orleans decides which partitions it serves, the embedded host serves them. Its HTTP answers for the whole cluster.</summary>
 internal static class ClusterSilo
 {
+    // Longer than a shard may take to drain.
+    private static readonly TimeSpan s_stopMax = TimeSpan.FromSeconds(50);
+
     public static async Task<int> Run(ClusterOptions cluster, ServeConfiguration configuration)
     {
         StreamFiles files = StreamFiles.Load(configuration.Stream);
@@ -26,10 +30,13 @@ internal static class ClusterSilo
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
         using IDecisionStore store = StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, directory, configuration.Keys);
         var activations = new ShardActivations();
-        var options = new ServeOptions(configuration with { Listen = cluster.Listen }, files.Definition, ModelFiles.Load(files.Definition), keys, store, null, prices, machine, null)
+        IGrainFactory? grains = null;
+        string name = string.Create(CultureInfo.InvariantCulture, $"{cluster.Host}:{cluster.SiloPort}");
+        var options = new ServeOptions(configuration with { Advertise = $"silo://{name}" }, files.Definition, ModelFiles.Load(files.Definition), keys, store, ServeVerb.Kafka(configuration.Kafka), prices, machine, token => ServeVerb.WarmUp(files, token))
         {
             ManagedPartitions = cluster.Partitions,
             Fenced = activations.Fenced,
+            AskOwner = (partition, message, cancellation) => AskOwner(grains, files.Definition.Schema.Name, partition, message, cancellation),
         };
         (ServeHost? engine, ModelRefusal? refusal) = await ServeHost.Start(options, CancellationToken.None);
         if (engine is null)
@@ -41,11 +48,28 @@ internal static class ClusterSilo
         {
             using IHost host = Build(cluster, engine, activations);
             await host.StartAsync();
-            Console.WriteLine($"silo {cluster.Host}:{cluster.SiloPort} of cluster {cluster.ClusterId} serves {files.Definition.Schema.Name}, {cluster.Partitions} partitions; health and metrics at {engine.Address}");
-            // Stopping deactivates every grain, which drains its shard and saves its state.
+            grains = host.Services.GetRequiredService<IGrainFactory>();
+            var decisions = new ClusterDecisions(
+                new RiskClusterClient(grains, files.Definition.Schema, cluster.Partitions), engine.Counters,
+                () => Task.FromResult(engine.Health()), () => ServeMetrics.Render(engine));
+            await using HttpApi http = await HttpApi.Start(decisions, cluster.Listen);
+            Console.WriteLine($"silo {name} of cluster {cluster.ClusterId} serves {files.Definition.Schema.Name}, {cluster.Partitions} partitions, at {http.Address}");
+            // Stopping deactivates every grain, which drains its shard.
             await host.WaitForShutdownAsync();
         }
         return 0;
+    }
+
+    private static async Task<byte[]?> AskOwner(IGrainFactory? grains, string stream, int partition, byte[] message, CancellationToken cancellation)
+    {
+        try
+        {
+            return grains is null ? null : await RiskClusterClient.Shard(grains, stream, partition).AskOwner(message).WaitAsync(cancellation);
+        }
+        catch (Exception e) when (e is OrleansException or TimeoutException)
+        {
+            return null; // asked again, or done without
+        }
     }
 
     private static IHost Build(ClusterOptions cluster, ServeHost engine, ShardActivations activations)
@@ -54,13 +78,15 @@ internal static class ClusterSilo
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         builder.Services.AddSingleton(engine);
         builder.Services.AddSingleton(activations);
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = s_stopMax);
         builder.UseOrleans(silo =>
         {
             silo.Configure<GrainCollectionOptions>(o => o.CollectionAge = TimeSpan.FromDays(365)); // a partition is served for as long as there is a silo
             silo.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (cluster.ClusterId, cluster.ClusterId));
-            if (cluster.Membership == "localhost")
+            silo.AddPlacementDirector<SpreadPlacement, SpreadPlacementDirector>();
+            if (cluster.LocalhostPort is { } first)
             {
-                silo.UseLocalhostClustering(cluster.SiloPort, cluster.GatewayPort, new IPEndPoint(IPAddress.Loopback, 11111), cluster.ClusterId, cluster.ClusterId);
+                silo.UseLocalhostClustering(cluster.SiloPort, cluster.GatewayPort, new IPEndPoint(IPAddress.Loopback, first), cluster.ClusterId, cluster.ClusterId);
                 return;
             }
             string connection = StoreFiles.Secret(cluster.Membership);
@@ -68,6 +94,8 @@ internal static class ClusterSilo
             silo.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = ("Npgsql", connection));
             silo.ConfigureEndpoints(IPAddress.Parse(cluster.Host), cluster.SiloPort, cluster.GatewayPort);
         });
+        // Behind Orleans: it begins when the silo is up, and ends before it goes.
+        builder.Services.AddHostedService<PartitionPull>();
         return builder.Build();
     }
 }

@@ -31,6 +31,7 @@ catch (DecisionLogException failure)
 }
 catch (IOException failure)
 {
-    Console.Error.WriteLine($"IO_FAILED: {failure.Message}");
+    (string code, string sentence) = ServeFaults.Explain(failure);
+    Console.Error.WriteLine($"{code}: {sentence}");
     return 3;
 }

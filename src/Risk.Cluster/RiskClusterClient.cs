@@ -13,7 +13,13 @@ namespace Risk.Cluster;
 /// <param name="partitions">Of the stream; the same everywhere and for ever.</param>
 public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema, int partitions)
 {
-    private static readonly TimeSpan s_retryFirst = TimeSpan.FromMilliseconds(50), s_retryMax = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_retryFirst = TimeSpan.FromMilliseconds(50), s_retryMax = TimeSpan.FromSeconds(2), s_findTry = TimeSpan.FromSeconds(3);
+    // What was on its way to a silo that died is lost without a word: asked again sooner than Orleans gives it up.
+    private static readonly TimeSpan s_decideTry = TimeSpan.FromSeconds(5);
+
+    /// <summary>The code where no answer came in time.</summary>
+    public const string NotReady = "NOT_READY";
+
     private readonly string _keyField = schema.KeyFields[0].Name;
 
     /// <summary>The partition of a transaction.</summary>
@@ -37,7 +43,34 @@ public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema,
         return 0;
     }
 
-    public IShardGrain Shard(int partition) => grains.GetGrain<IShardGrain>(string.Create(CultureInfo.InvariantCulture, $"{schema.Name}/{partition}"));
+    public IShardGrain Shard(int partition) => Shard(grains, schema.Name, partition);
+
+    internal static IShardGrain Shard(IGrainFactory grains, string stream, int partition) => grains.GetGrain<IShardGrain>(string.Create(CultureInfo.InvariantCulture, $"{stream}/{partition}"));
+
+    /// <summary>The decision on an event as JSON; empty when there is none.</summary>
+    /// <param name="id">The event's, UTF-8.</param>
+    /// <exception cref="TimeoutException">Nobody answered within <paramref name="longest"/>.</exception>
+    public async Task<byte[]> Find(byte[] id, TimeSpan longest, CancellationToken cancellation = default)
+    {
+        long until = Environment.TickCount64 + (long)longest.TotalMilliseconds;
+        // Any partition's silo can read the store: spread by id, and another when that one does not answer. Of files (silos on one
+        // machine) each sees its own, so that only all of them can say that there is none.
+        int unknown = 0;
+        for (int partition = KafkaPartitioner.Of(id, partitions); ; partition = (partition + 1) % partitions)
+        {
+            TimeSpan left = TimeSpan.FromMilliseconds(until - Environment.TickCount64);
+            if (left <= TimeSpan.Zero) { throw new TimeoutException(); }
+            try
+            {
+                byte[] json = await Shard(partition).Find(id).WaitAsync(left < s_findTry ? left : s_findTry, cancellation);
+                if (json.Length > 0 || ++unknown >= partitions) { return json; }
+            }
+            catch (Exception e) when (e is OrleansException or TimeoutException or IOException)
+            {
+                await Task.Delay(s_retryFirst, cancellation);
+            }
+        }
+    }
 
     /// <summary>
     /// Decides the transactions; those of one entity in the order given. A silo that goes away meanwhile is asked again
@@ -70,14 +103,14 @@ public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema,
     {
         try
         {
-            return await Shard(partition).Decide(transactions).WaitAsync(limit);
+            return await Shard(partition).Decide(transactions).WaitAsync(s_decideTry, limit);
         }
         catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
         {
-            return [.. transactions.Select(_ => new ShardAnswer([], "NOT_READY"))];
+            return [.. transactions.Select(_ => new ShardAnswer([], NotReady))];
         }
     }
 
     /// <summary>What goes by when the partition has come up again.</summary>
-    private static bool IsPassing(string code) => code is "NOT_READY" or Core.Log.LogCodes.Fenced or Core.Log.LogCodes.Unavailable or Core.Log.LogCodes.InUse or Core.Log.LogCodes.ReadOnly;
+    internal static bool IsPassing(string code) => code is NotReady or Core.Log.LogCodes.Fenced or Core.Log.LogCodes.Unavailable or Core.Log.LogCodes.InUse or Core.Log.LogCodes.ReadOnly;
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using Orleans.Concurrency;
+using Risk.Core.Log;
 using Risk.Core.Transactions;
 using Risk.Service.Serving;
 using ErrorCode = Risk.Core.Transactions.ErrorCode;
@@ -10,8 +11,14 @@ namespace Risk.Cluster;
 /// <summary>
 /// A partition's place in the cluster: while it is active, this silo's host owns the partition. All rules are in the shard;
 /// the grain opens it, hands transactions on and gives it away. Reentrant, so that calls share micro-batches.
+/// <para>
+/// Where it stands follows Kafka: <see cref="PartitionPull"/> moves it to the silo that gets the partition's messages, which then
+/// go into the shard's micro-batches in that process, not through a call each. Calls find it wherever it is. So both ways meet
+/// in one shard, and there is one place, its log, that says from where Kafka goes on. Nothing rests on either directory:
+/// two activations, or a consumer that does not know yet that it was replaced, end at the epoch in the store.
+/// </para>
 /// </summary>
-[Reentrant]
+[Reentrant, SpreadPlacement]
 internal sealed class ShardGrain(ServeHost host, ShardActivations activations, ILocalSiloDetails silo) : Grain, IShardGrain
 {
     private static readonly TimeSpan s_answerMax = TimeSpan.FromSeconds(20), s_roomWait = TimeSpan.FromMilliseconds(5);
@@ -45,6 +52,10 @@ internal sealed class ShardGrain(ServeHost host, ShardActivations activations, I
 
     public Task<ShardPlace> Place() => Task.FromResult(new ShardPlace(silo.SiloAddress.ToString(), host.Partition(_partition)?.Shard?.Log.DurableSize ?? 0));
 
+    public Task<byte[]> Find(byte[] id) => Task.Run(() => host.FindInStore(host.Keys.Event(id)) ?? []);
+
+    public Task<byte[]?> AskOwner(byte[] message) => Task.Run(() => host.AnswerOwner(_partition, message));
+
     public async Task<ShardAnswer[]> Decide(byte[][] transactions)
     {
         var answers = new ShardAnswer[transactions.Length];
@@ -56,19 +67,20 @@ internal sealed class ShardGrain(ServeHost host, ShardActivations activations, I
             {
                 // Between two awaits the grain runs alone: parser and row belong to this turn.
                 _row.Clear();
-                ErrorCode code = _parser.Parse(transactions[i], 0, host.Clock.NowMicros, _row, out _);
-                if (code != ErrorCode.None)
+                if (_parser.Parse(transactions[i], RecordIdentity.NoOffset, host.Clock.NowMicros, _row, out Rejection rejection) != ErrorCode.None)
                 {
-                    answers[i] = new ShardAnswer([], code.Text());
+                    answers[i] = new ShardAnswer([], rejection.Code.Text(), rejection.Field ?? "");
                     break;
                 }
                 var waiter = new DecisionWaiter();
-                if ((host.Partition(_partition)?.Call(_row, waiter, host.Clock.NowMicros + 1000) ?? Intake.NotServing) == Intake.Taken)
+                PartitionHost? partition = host.Partition(_partition);
+                if (partition?.Call(_row, waiter, long.MaxValue) == Intake.Taken)
                 {
                     waiters[i] = waiter;
                     break;
                 }
-                if (host.Clock.NowMicros > due)
+                // Given away: whoever asks again is led to where it is then.
+                if (partition is null || host.Clock.NowMicros > due)
                 {
                     answers[i] = new ShardAnswer([], "NOT_READY");
                     break;

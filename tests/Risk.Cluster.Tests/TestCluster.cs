@@ -2,13 +2,17 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Numerics;
 using System.Text;
+using System.Text.Json;
 using Dapper;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
 using Risk.Cli;
 using Risk.Cli.Benchmarks;
+using Risk.Core.Log;
+using Risk.Service.Engine;
 using Risk.Storage.Postgres;
 
 namespace Risk.Cluster.Tests;
@@ -17,15 +21,19 @@ namespace Risk.Cluster.Tests;
 internal sealed class TestCluster : IDisposable
 {
     public const int Partitions = 4;
+    private static readonly Dictionary<string, string> s_kafka = new() { ["session.timeout.ms"] = "2500", ["heartbeat.interval.ms"] = "300" };
     private const string Database = "risk_cluster", Login = "engine", Membership = "RISK_TEST_MEMBERSHIP", Store = "RISK_TEST_STORE";
     private static readonly TimeSpan s_startMax = TimeSpan.FromSeconds(90);
     private readonly string _folder = Directory.CreateTempSubdirectory("risk-cluster-").FullName;
     private readonly PostgresServer _server;
-    private readonly List<Process> _processes = [];
+    private readonly string? _brokers;
+    private readonly List<TestProcess> _processes = [];
     private readonly List<IHost> _clients = [];
 
-    public TestCluster()
+    /// <param name="brokers">Kafka's, as the source; null for calls alone.</param>
+    public TestCluster(string? brokers = null)
     {
+        _brokers = brokers;
         if (!PostgresServer.TryStart(out PostgresServer? server, out string? why)) { throw new InvalidOperationException(why); }
         _server = server;
         Execute(server.ConnectionString, $"CREATE DATABASE {Database}");
@@ -41,6 +49,15 @@ internal sealed class TestCluster : IDisposable
 
     public string KeyFolder => Path.Combine(_folder, "keys");
 
+    /// <summary>The store as a silo opens it.</summary>
+    public IDecisionStore OpenStore(KeyRing keys) => PostgresDecisionStore.Connect(new PostgresStoreOptions
+    {
+        ConnectionString = new NpgsqlConnectionStringBuilder(Owner) { Username = Login }.ConnectionString,
+        Stream = "card-payments",
+        KeySeed = keys.LogSeed,
+        KeyFolder = KeyFolder,
+    });
+
     public T Query<T>(string text)
     {
         using var connection = new NpgsqlConnection(Owner);
@@ -52,29 +69,67 @@ internal sealed class TestCluster : IDisposable
     {
         string directory = Path.Combine(_folder, name), config = Path.Combine(_folder, name + ".json");
         Directory.CreateDirectory(KeyFolder);
-        File.WriteAllText(config, $$"""{"store":{"directory":"{{directory}}","postgres":"env:{{Store}}"},"keys":"{{KeyFolder}}"}""");
+        object? kafka = _brokers is null ? null : new { groupId = "risk", properties = new Dictionary<string, string>(s_kafka) { ["bootstrap.servers"] = _brokers } };
+        File.WriteAllText(config, JsonSerializer.Serialize(new { store = new { directory, postgres = $"env:{Store}" }, keys = KeyFolder, kafka }));
         int siloPort = FreePort(), gatewayPort = FreePort();
         string[] arguments = ["silo", "--config", config, "--membership", $"env:{Membership}", "--partitions", Partitions.ToString(CultureInfo.InvariantCulture),
             "--silo-port", siloPort.ToString(CultureInfo.InvariantCulture), "--gateway-port", gatewayPort.ToString(CultureInfo.InvariantCulture), "--listen", "http://127.0.0.1:0"];
+        return new TestSilo(Start(arguments), siloPort, gatewayPort);
+    }
+
+    /// <summary>Starts a front and waits until it answers.</summary>
+    public TestProcess StartFront()
+    {
+        string config = Path.Combine(_folder, "front.json");
+        File.WriteAllText(config, "{}");
+        return Start(["front", "--config", config, "--membership", $"env:{Membership}", "--partitions", Partitions.ToString(CultureInfo.InvariantCulture), "--listen", "http://127.0.0.1:0"]);
+    }
+
+    private TestProcess Start(string[] arguments)
+    {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "risk-cluster.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment[Membership] = Owner;
         start.Environment[Store] = new NpgsqlConnectionStringBuilder(Owner) { Username = Login, Pooling = true }.ConnectionString;
         start.Environment["RISK_HOME"] = RiskHome.Find();
-        Process process = Process.Start(start)!;
+        var process = new TestProcess(Process.Start(start)!);
         _processes.Add(process);
-        var said = new StringBuilder();
-        using var ready = new ManualResetEventSlim();
-        process.OutputDataReceived += (_, e) => { if (e.Data?.StartsWith("silo ", StringComparison.Ordinal) == true) { ready.Set(); } };
-        process.ErrorDataReceived += (_, e) => { lock (said) { said.AppendLine(e.Data); } };
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        for (var waited = Stopwatch.StartNew(); !ready.Wait(100);)
-        {
-            if (!process.HasExited && waited.Elapsed < s_startMax) { continue; }
-            lock (said) { throw new InvalidOperationException($"{name} did not start: {said}"); }
-        }
-        return new TestSilo(process, siloPort, gatewayPort);
+        process.WaitUntilItServes(s_startMax);
+        return process;
     }
+
+    /// <summary>Each event once in the store; every log's rows have the root of its last commit, by RFC 6962 itself.</summary>
+    public void AssertOneDecisionEach(long count)
+    {
+        using var connection = new NpgsqlConnection(Owner);
+        var stored = new HashSet<string>();
+        foreach ((int log, byte[] root) in connection.Query<(int, byte[])>("SELECT DISTINCT ON (log) log, root_hash FROM risk.log_commit ORDER BY log, number DESC"))
+        {
+            byte[][] records = [.. connection.Query<byte[]>("SELECT record FROM risk.entry WHERE log = @log ORDER BY sequence", new { log })];
+            Assert.Equal(root, RootOf(records));
+            foreach (byte[] bytes in records)
+            {
+                Assert.Equal(RecordFault.None, DecisionRecordCodec.Read(bytes, out DecisionRecord record));
+                if (record.Kind == RecordKind.Decision) { Assert.True(stored.Add(Encoding.UTF8.GetString(record.EventId)), $"two decisions on {Encoding.UTF8.GetString(record.EventId)}"); }
+            }
+        }
+        Assert.Equal(count, stored.Count);
+    }
+
+    private static byte[] RootOf(ReadOnlySpan<byte[]> records)
+    {
+        byte[] hash = new byte[32];
+        if (records.Length == 1) { MerkleHash.Leaf(records[0], hash); }
+        else if (records.Length > 1)
+        {
+            int left = (int)(BitOperations.RoundUpToPowerOf2((uint)records.Length) / 2);
+            MerkleHash.Node(RootOf(records[..left]), RootOf(records[left..]), hash);
+        }
+        else { return MerkleHash.Empty.ToArray(); }
+        return hash;
+    }
+
+    /// <summary>What the processes said on standard error.</summary>
+    public string Errors => string.Join("\n---\n", _processes.Select(p => p.Errors));
 
     /// <summary>A client that knows no other way into the cluster than this silo; or, without one, by the membership.</summary>
     public RiskClusterClient Connect(TestSilo? gateway = null)
@@ -99,12 +154,7 @@ internal sealed class TestCluster : IDisposable
             client.StopAsync(TimeSpan.FromSeconds(5)).Wait();
             client.Dispose();
         }
-        foreach (Process process in _processes)
-        {
-            if (!process.HasExited) { process.Kill(); }
-            process.WaitForExit();
-            process.Dispose();
-        }
+        foreach (TestProcess process in _processes) { process.Dispose(); }
         NpgsqlConnection.ClearAllPools();
         _server.Dispose();
         Directory.Delete(_folder, recursive: true);
@@ -124,13 +174,9 @@ internal sealed class TestCluster : IDisposable
     }
 }
 
-internal sealed record TestSilo(Process Process, int SiloPort, int GatewayPort)
+internal sealed record TestSilo(TestProcess Process, int SiloPort, int GatewayPort)
 {
-    public void Kill()
-    {
-        Process.Kill(); // SIGKILL
-        Process.WaitForExit();
-    }
+    public void Kill() => Process.Kill();
 }
 
 /// <summary>Skipped where PostgreSQL is missing.</summary>

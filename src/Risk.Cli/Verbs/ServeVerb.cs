@@ -18,9 +18,13 @@ internal static class ServeVerb
     private static readonly Option<string?> s_config = new("--config") { Description = "The configuration, JSON; without it HTTP on this machine alone, and Kafka where KAFKA_BOOTSTRAP_SERVERS names one.", HelpName = "FILE" };
     private static readonly Option<int?> s_port = new("--port") { Description = "Listen on this port, instead of the configuration's; 0 takes a free one.", HelpName = "P" };
 
+    private static readonly Option<bool> s_cluster = new("--cluster") { Description = "Be a front of a cluster of silos: HTTP in, calls out; owns no partition." };
+    private static readonly Option<string?> s_membership = new("--membership") { Description = "With --cluster: env:NAME or file:PATH of the connection string of the cluster's membership; localhost for silos on this machine.", HelpName = "PLACE" };
+    private static readonly Option<int> s_partitions = new("--partitions") { Description = "With --cluster: of the stream, as the silos were told.", HelpName = "N", DefaultValueFactory = _ => 12 };
+
     public static Command Create()
     {
-        var command = new Command("serve", "Decide live: Kafka partitions in, decisions out, HTTP beside; several processes share the partitions.") { s_config, s_port };
+        var command = new Command("serve", "Decide live: Kafka partitions in, decisions out, HTTP beside; several processes share the partitions.") { s_config, s_port, s_cluster, s_membership, s_partitions };
         command.SetVerb(Run);
         return command;
     }
@@ -28,6 +32,11 @@ internal static class ServeVerb
     private static async Task<ExitCode> Run(VerbContext context)
     {
         ServeConfiguration configuration = Configuration(context.Get(s_config), context.Get(s_port));
+        if (context.Get(s_cluster))
+        {
+            string[] config = context.Get(s_config) is { } file ? ["--config", file] : [];
+            return await ClusterHandOver.Run(context.Output, [.. config, "--membership", context.Get(s_membership) ?? "localhost", "--partitions", $"{context.Get(s_partitions)}", "--listen", configuration.Listen], context.Cancellation);
+        }
         StreamFiles files = StreamFiles.Load(configuration.Stream);
         StreamDefinition definition = files.Definition;
         string directory = Path.GetFullPath(configuration.Store.Directory);
@@ -80,13 +89,13 @@ internal static class ServeVerb
         }
     }
 
-    private static KafkaSettings? Kafka(KafkaConfiguration? configuration)
+    internal static KafkaSettings? Kafka(KafkaConfiguration? configuration)
     {
         if (configuration is null) { return null; }
         return KafkaSettings.Read(configuration.Properties, configuration.GroupId, out CodedError error) ?? throw CommandFailure.BadInput(error.Code.Text(), error.Message);
     }
 
-    private static (ITransactionSource, TransactionParser)? WarmUp(StreamFiles files, TransactionKeys keys)
+    internal static (ITransactionSource, TransactionParser)? WarmUp(StreamFiles files, TransactionKeys keys)
     {
         if (files.RecordedTransactions is not { } path || FileTransactionSource.Open(path, files.Definition.Schema, out _) is not { } source) { return null; }
         if (source.CreateParser(keys, false, out _) is { } parser) { return (source, parser); }

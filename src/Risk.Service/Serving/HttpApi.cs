@@ -1,6 +1,6 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -9,38 +9,54 @@ using Microsoft.Extensions.Logging;
 using Risk.Core;
 using Risk.Core.Log;
 using Risk.Core.Transactions;
-using Risk.Service.Engine;
 
 namespace Risk.Service.Serving;
 
+/// <summary>What answers behind <see cref="HttpApi"/>: this process' partitions, or a cluster.</summary>
+internal interface IDecisionApi : IDisposable
+{
+    /// <summary>Answers a transaction.</summary>
+    /// <param name="body">At most <see cref="Limits.RecordSizeMax"/> bytes, valid until the task ends.</param>
+    /// <param name="deadline">Within which the caller wants it; null where it did not say.</param>
+    Task Decide(HttpContext http, ReadOnlyMemory<byte> body, TimeSpan? deadline);
+
+    /// <summary>Answers with the decision on an event.</summary>
+    /// <param name="id">The event's, UTF-8.</param>
+    Task Find(HttpContext http, byte[] id);
+
+    /// <summary>Answers another process that asks the owner of shared entities; null where it does not live here, or is asked in another way.</summary>
+    byte[]? AnswerOwner(int owner, ReadOnlySpan<byte> message) => null;
+
+    Task<ServeHealth> Health();
+
+    /// <summary>In Prometheus' text format.</summary>
+    string Metrics();
+
+    /// <summary>Counts a fault by its code.</summary>
+    void Fault(string code);
+}
+
 /// <summary>
-/// HTTP of <c>risk serve</c>: scoring and look-up, health, metrics. A transaction of a partition that another process owns is
-/// handed on to it, once. Errors are RFC 9457 problem details with the stable code.
+/// HTTP of <c>risk serve</c> and of the cluster: scoring and look-up, health, metrics. Errors are RFC 9457 problem details with
+/// the stable code.
 /// </summary>
 internal sealed class HttpApi : IAsyncDisposable
 {
-    private const string ForwardedHeader = "Risk-Forwarded";
-    private static readonly TimeSpan s_answerMax = TimeSpan.FromSeconds(10);
-
-    private readonly ServeHost _host;
+    private readonly IDecisionApi _api;
     private readonly WebApplication _app;
-    private readonly HttpClient _others = new() { Timeout = s_answerMax };
-    private readonly ConcurrentBag<Desk> _desks = [];
 
-    // A parser and the one row it fills; parsers are not thread-safe.
-    private sealed record Desk(JsonTransactionParser Parser, TransactionBatch Row);
-
-    private HttpApi(ServeHost host, WebApplication app)
+    private HttpApi(IDecisionApi api, WebApplication app)
     {
-        _host = host;
+        _api = api;
         _app = app;
     }
 
     /// <summary>The address that is really listened on (port 0 takes a free one).</summary>
     public string Address => _app.Urls.First();
 
+    /// <param name="api">Owned from here on.</param>
     /// <exception cref="IOException">The port is taken, or may not be used.</exception>
-    public static async Task<HttpApi> Start(ServeHost host, string listen)
+    public static async Task<HttpApi> Start(IDecisionApi api, string listen)
     {
         // Not the working directory: the builder watches its whole tree for settings, and the log's files may be written there.
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
@@ -51,14 +67,14 @@ internal sealed class HttpApi : IAsyncDisposable
             o.Limits.MaxRequestBodySize = 64 << 20; // a batch of rows from another process; a transaction's bound is smaller, and says so with its code
         });
         WebApplication app = builder.Build();
-        var api = new HttpApi(host, app);
-        app.Use(api.Guard);
+        var server = new HttpApi(api, app);
+        app.Use(server.Guard);
         app.MapGet("/health/live", (HttpContext http) => http.Response.WriteAsync("{\"status\":\"live\"}"));
-        app.MapGet("/health/ready", api.Ready);
-        app.MapGet("/metrics", api.Metrics);
-        app.MapPost("/v1/decisions", api.Decide);
-        app.MapGet("/v1/decisions/{id}", api.Find);
-        app.MapPost("/internal/entities/{owner:int}", api.AskOwner);
+        app.MapGet("/health/ready", server.Ready);
+        app.MapGet("/metrics", server.Metrics);
+        app.MapPost("/v1/decisions", server.Decide);
+        app.MapGet("/v1/decisions/{id}", server.Find);
+        app.MapPost("/internal/entities/{owner:int}", server.AskOwner);
         try
         {
             await app.StartAsync();
@@ -68,16 +84,15 @@ internal sealed class HttpApi : IAsyncDisposable
             await app.DisposeAsync();
             throw new IOException($"LISTEN_FAILED: {listen}: {e.Message}", e);
         }
-        return api;
+        return server;
     }
 
     public async ValueTask DisposeAsync()
     {
         await _app.StopAsync();
         await _app.DisposeAsync();
-        _others.Dispose();
+        _api.Dispose();
     }
-
 
     private async Task Guard(HttpContext http, RequestDelegate next)
     {
@@ -105,182 +120,26 @@ internal sealed class HttpApi : IAsyncDisposable
         }
     }
 
-    // ---- scoring ----
-
     private async Task Decide(HttpContext http)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(Limits.RecordSizeMax + 1);
-        Desk desk = _desks.TryTake(out Desk? free) ? free : new Desk(_host.CreateParser(), new TransactionBatch(_host.Definition.Schema, 1));
         try
         {
             int length = await ReadBody(http, buffer);
-            if (length > Limits.RecordSizeMax)
-            {
-                await Refuse(http, StatusCodes.Status413PayloadTooLarge, ErrorCode.TooLarge, null);
-                return;
-            }
-            if (!TryDeadline(http, out long deadline))
-            {
-                await Problem(http, StatusCodes.Status400BadRequest, "DEADLINE_INVALID", "Deadline-Ms must be a whole number of milliseconds, 1 to 60000");
-                return;
-            }
-            desk.Row.Clear();
-            if (desk.Parser.Parse(buffer.AsSpan(0, length), RecordIdentity.NoOffset, _host.Clock.NowMicros, desk.Row, out Rejection rejection) != ErrorCode.None)
-            {
-                await Refuse(http, rejection.Code == ErrorCode.TooLarge ? StatusCodes.Status413PayloadTooLarge : StatusCodes.Status400BadRequest, rejection.Code, rejection.Field);
-                return;
-            }
-            int partition = _host.PartitionOf(buffer.AsSpan(0, length));
-            await Answer(http, buffer.AsMemory(0, length), partition, deadline, waiter => _host.Partition(partition)?.Call(desk.Row, waiter, deadline) ?? Intake.NotServing);
+            if (length > Limits.RecordSizeMax) { await Refuse(http, _api, ErrorCode.TooLarge, null); }
+            else if (!TryDeadline(http, out TimeSpan? deadline)) { await Problem(http, StatusCodes.Status400BadRequest, "DEADLINE_INVALID", "Deadline-Ms must be a whole number of milliseconds, 1 to 60000"); }
+            else { await _api.Decide(http, buffer.AsMemory(0, length), deadline); }
         }
         finally
         {
-            _desks.Add(desk);
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 
-    private async Task Answer(HttpContext http, ReadOnlyMemory<byte> body, int partition, long deadline, Func<DecisionWaiter, Intake> offer)
+    private Task Find(HttpContext http)
     {
-        var waiter = new DecisionWaiter();
-        switch (offer(waiter))
-        {
-            case Intake.Taken:
-                await Reply(http, waiter, deadline);
-                return;
-            case Intake.Full:
-                _host.Counters.Fault("OVERLOAD");
-                await Busy(http, StatusCodes.Status429TooManyRequests, "OVERLOAD", "every batch is on its way; try again");
-                return;
-            case Intake.NotServing when _host.Partition(partition) is null && http.Request.Headers[ForwardedHeader].Count == 0 && _host.OwnerOf(partition) is { } owner:
-                await Forward(http, owner, body);
-                return;
-            default:
-                await Busy(http, StatusCodes.Status503ServiceUnavailable, "PARTITION_NOT_SERVED", $"partition {partition} is not being served at this moment; try again");
-                return;
-        }
-    }
-
-    private async Task Reply(HttpContext http, DecisionWaiter waiter, long deadline)
-    {
-        TimeSpan wait = deadline == long.MaxValue ? s_answerMax : TimeSpan.FromMicroseconds(Math.Max(1, deadline - _host.Clock.NowMicros));
-        try
-        {
-            (byte[] json, ErrorCode code) = await waiter.Answer.WaitAsync(wait, http.RequestAborted);
-            if (code == ErrorCode.IdConflict)
-            {
-                await Refuse(http, StatusCodes.Status409Conflict, code, null);
-                return;
-            }
-            if (json.Length == 0)
-            {
-                await Problem(http, StatusCodes.Status404NotFound, "DECISION_NOT_FOUND", "there is no decision on that id");
-                return;
-            }
-            http.Response.ContentType = "application/json";
-            await http.Response.Body.WriteAsync(json, http.RequestAborted);
-        }
-        catch (TimeoutException)
-        {
-            _host.Counters.Fault("DEADLINE_EXCEEDED");
-            await Busy(http, deadline == long.MaxValue ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status504GatewayTimeout, "DEADLINE_EXCEEDED", "the decision is not durable yet; the same request again returns it when it is");
-        }
-        catch (DecisionFailedException e)
-        {
-            await Busy(http, StatusCodes.Status503ServiceUnavailable, e.Code, "nothing was decided; the same request again is safe");
-        }
-    }
-
-    private async Task Find(HttpContext http)
-    {
-        string id = (string)http.Request.RouteValues["id"]!;
-        if (System.Text.Encoding.UTF8.GetByteCount(id) > Limits.IdSizeMax)
-        {
-            await Refuse(http, StatusCodes.Status400BadRequest, ErrorCode.IdInvalid, null);
-            return;
-        }
-        EntityKey key = _host.Keys.Event(System.Text.Encoding.UTF8.GetBytes(id));
-        bool someoneElse = false;
-        foreach (int partition in Enumerable.Range(0, _host.PartitionCount))
-        {
-            var waiter = new DecisionWaiter();
-            if (_host.Partition(partition) is not { } local)
-            {
-                someoneElse = true;
-                continue;
-            }
-            if (local.Find(key, waiter) != Intake.Taken)
-            {
-                await Busy(http, StatusCodes.Status503ServiceUnavailable, "PARTITION_NOT_SERVED", $"partition {partition} is not being served at this moment; try again");
-                return;
-            }
-            try
-            {
-                if ((await waiter.Answer.WaitAsync(s_answerMax, http.RequestAborted)).Json is { Length: > 0 } json)
-                {
-                    http.Response.ContentType = "application/json";
-                    await http.Response.Body.WriteAsync(json, http.RequestAborted);
-                    return;
-                }
-            }
-            catch (Exception e) when (e is TimeoutException or DecisionFailedException)
-            {
-                await Busy(http, StatusCodes.Status503ServiceUnavailable, "PARTITION_NOT_SERVED", $"partition {partition} did not answer in time; try again");
-                return;
-            }
-        }
-        if (someoneElse && http.Request.Headers[ForwardedHeader].Count == 0)
-        {
-            if (_host.FindInStore(key) is { } stored)
-            {
-                http.Response.ContentType = "application/json";
-                await http.Response.Body.WriteAsync(stored, http.RequestAborted);
-                return;
-            }
-            foreach (string owner in _host.Others())
-            {
-                using HttpResponseMessage? reply = await TrySend(http, owner, default);
-                if (reply is { IsSuccessStatusCode: true })
-                {
-                    await Copy(http, reply);
-                    return;
-                }
-            }
-        }
-        await Problem(http, StatusCodes.Status404NotFound, "DECISION_NOT_FOUND", "there is no decision on that id");
-    }
-
-    // ---- other processes ----
-
-    private async Task Forward(HttpContext http, string owner, ReadOnlyMemory<byte> body)
-    {
-        using HttpResponseMessage? reply = await TrySend(http, owner, body);
-        if (reply is null) { await Busy(http, StatusCodes.Status503ServiceUnavailable, "PARTITION_NOT_SERVED", "the partition's owner does not answer; try again"); }
-        else { await Copy(http, reply); }
-    }
-
-    private async Task<HttpResponseMessage?> TrySend(HttpContext http, string owner, ReadOnlyMemory<byte> body)
-    {
-        using var request = new HttpRequestMessage(new HttpMethod(http.Request.Method), new Uri(new Uri(owner), http.Request.Path.ToUriComponent()));
-        if (!body.IsEmpty) { request.Content = new ReadOnlyMemoryContent(body); }
-        request.Headers.Add(ForwardedHeader, "1");
-        if (http.Request.Headers.TryGetValue("Deadline-Ms", out var deadline)) { request.Headers.Add("Deadline-Ms", (string?)deadline); }
-        try
-        {
-            return await _others.SendAsync(request, http.RequestAborted);
-        }
-        catch (Exception e) when (e is HttpRequestException or TaskCanceledException && !http.RequestAborted.IsCancellationRequested)
-        {
-            return null;
-        }
-    }
-
-    private static async Task Copy(HttpContext http, HttpResponseMessage reply)
-    {
-        http.Response.StatusCode = (int)reply.StatusCode;
-        http.Response.ContentType = reply.Content.Headers.ContentType?.ToString();
-        if (reply.Headers.RetryAfter is { } retry) { http.Response.Headers.RetryAfter = retry.ToString(); }
-        await reply.Content.CopyToAsync(http.Response.Body, http.RequestAborted);
+        byte[] id = Encoding.UTF8.GetBytes((string)http.Request.RouteValues["id"]!);
+        return id.Length > Limits.IdSizeMax ? Refuse(http, _api, ErrorCode.IdInvalid, null) : _api.Find(http, id);
     }
 
     /// <summary>Another process asks the owner of shared entities that lives here; see <see cref="Entities.EntityMessage"/>.</summary>
@@ -288,16 +147,14 @@ internal sealed class HttpApi : IAsyncDisposable
     {
         using var body = new MemoryStream();
         await http.Request.Body.CopyToAsync(body, http.RequestAborted);
-        byte[]? reply = _host.AnswerOwner(int.Parse((string)http.Request.RouteValues["owner"]!, CultureInfo.InvariantCulture), body.GetBuffer().AsSpan(0, (int)body.Length));
+        byte[]? reply = _api.AnswerOwner(int.Parse((string)http.Request.RouteValues["owner"]!, CultureInfo.InvariantCulture), body.GetBuffer().AsSpan(0, (int)body.Length));
         http.Response.StatusCode = reply is null ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK;
         if (reply is not null) { await http.Response.Body.WriteAsync(reply, http.RequestAborted); }
     }
 
-    // ---- health and metrics ----
-
     private async Task Ready(HttpContext http)
     {
-        ServeHealth health = _host.Health();
+        ServeHealth health = await _api.Health();
         http.Response.StatusCode = health.IsReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         http.Response.ContentType = "application/json";
         await using var json = new Utf8JsonWriter(http.Response.BodyWriter);
@@ -307,10 +164,8 @@ internal sealed class HttpApi : IAsyncDisposable
     private Task Metrics(HttpContext http)
     {
         http.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        return http.Response.WriteAsync(ServeMetrics.Render(_host), http.RequestAborted);
+        return http.Response.WriteAsync(_api.Metrics(), http.RequestAborted);
     }
-
-    // ---- requests and replies ----
 
     private static async Task<int> ReadBody(HttpContext http, byte[] buffer)
     {
@@ -325,30 +180,56 @@ internal sealed class HttpApi : IAsyncDisposable
         return length;
     }
 
-    private bool TryDeadline(HttpContext http, out long deadline)
+    private static bool TryDeadline(HttpContext http, out TimeSpan? deadline)
     {
-        deadline = long.MaxValue;
+        deadline = null;
         string? text = http.Request.Headers["Deadline-Ms"];
         if (text is null) { return true; }
         if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int millis) || millis is < 1 or > 60_000) { return false; }
-        deadline = _host.Clock.NowMicros + millis * 1000L;
+        deadline = TimeSpan.FromMilliseconds(millis);
         return true;
     }
 
-    private Task Refuse(HttpContext http, int status, ErrorCode code, string? field)
+    // ---- replies ----
+
+    /// <summary>A record that is there.</summary>
+    public static async Task Decision(HttpContext http, ReadOnlyMemory<byte> json)
+    {
+        http.Response.ContentType = "application/json";
+        await http.Response.Body.WriteAsync(json, http.RequestAborted);
+    }
+
+    public static Task NotFound(HttpContext http) => Problem(http, StatusCodes.Status404NotFound, "DECISION_NOT_FOUND", "there is no decision on that id");
+
+    /// <summary>Bad input, by its code.</summary>
+    public static Task Refuse(HttpContext http, IDecisionApi api, ErrorCode code, string? field)
     {
         // A conflict was found by the shard, which has counted it.
-        if (code != ErrorCode.IdConflict) { _host.Counters.Fault(code.Text()); }
+        if (code != ErrorCode.IdConflict) { api.Fault(code.Text()); }
+        int status = code switch
+        {
+            ErrorCode.TooLarge => StatusCodes.Status413PayloadTooLarge,
+            ErrorCode.IdConflict => StatusCodes.Status409Conflict,
+            _ => StatusCodes.Status400BadRequest,
+        };
         return Problem(http, status, code.Text(), field is null ? "the transaction was not accepted" : $"the transaction was not accepted: field {field}", field);
     }
 
-    private static Task Busy(HttpContext http, int status, string code, string sentence)
+    /// <summary>The time was up: the caller's, or ours.</summary>
+    public static Task TooLate(HttpContext http, IDecisionApi api, bool isCallers)
+    {
+        api.Fault("DEADLINE_EXCEEDED");
+        return Busy(http, isCallers ? StatusCodes.Status504GatewayTimeout : StatusCodes.Status503ServiceUnavailable, "DEADLINE_EXCEEDED", "the decision is not durable yet; the same request again returns it when it is");
+    }
+
+    /// <summary>What a later try may get.</summary>
+    public static Task Busy(HttpContext http, int status, string code, string sentence)
     {
         http.Response.Headers.RetryAfter = "1";
         return Problem(http, status, code, sentence);
     }
 
-    private static async Task Problem(HttpContext http, int status, string code, string sentence, string? field = null)
+    public static async Task Problem(HttpContext http, int status, string code, string sentence, string? field = null)
     {
         http.Response.StatusCode = status;
         http.Response.ContentType = "application/problem+json";
@@ -361,23 +242,4 @@ internal sealed class HttpApi : IAsyncDisposable
         if (field is not null) { json.WriteString("field", field); }
         json.WriteEndObject();
     }
-}
-
-/// <summary>A request that waits for a row.</summary>
-internal sealed class DecisionWaiter : IRowAnswer
-{
-    private readonly TaskCompletionSource<(byte[] Json, ErrorCode Code)> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    /// <summary>The record as JSON, empty when there is none.</summary>
-    public Task<(byte[] Json, ErrorCode Code)> Answer => _answer.Task;
-
-    public void Decided(ReadOnlySpan<byte> record, ErrorCode code) => _answer.TrySetResult((ServeHost.RecordJson(record), code));
-
-    public void Failed(Exception failure) => _answer.TrySetException(new DecisionFailedException(ServeFaults.Explain(failure).Code, failure));
-}
-
-/// <summary>The shard failed before the row was durable.</summary>
-internal sealed class DecisionFailedException(string code, Exception inner) : Exception(code, inner)
-{
-    public string Code { get; } = code;
 }

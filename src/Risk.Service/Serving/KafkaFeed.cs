@@ -11,7 +11,8 @@ namespace Risk.Service.Serving;
 
 /// <summary>
 /// Kafka's side of a serving process: partitions and their messages in, decisions and dead letters out. The decision log says
-/// from where a partition goes on; the topic of decisions itself says up to where it was published.
+/// from where a partition goes on; the topic of decisions itself says up to where it was published. Whose messages come here
+/// decides who owns a partition, unless someone else does (a cluster): then messages wait for the shard, and it for nobody.
 /// </summary>
 internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 {
@@ -21,6 +22,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     private readonly KafkaConsumer _consumer;
     private readonly DecisionTopic?[] _decisions;
     private LabelFeed? _labels;
+    private readonly bool[] _assigned;
     private readonly ConcurrentQueue<Shard> _opened = new();
     // The polling thread's alone: where a partition goes on that was held back for want of a batch.
     private readonly long?[] _held;
@@ -39,6 +41,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
         KeyField = Encoding.UTF8.GetBytes(definition.Schema.KeyFields[0].Name);
         Events = new CloudEvents("risk.decision.v1", $"/risk/{definition.Schema.Name}");
         _decisions = new DecisionTopic?[partitionCount];
+        _assigned = new bool[partitionCount];
         _held = new long?[partitionCount];
         _consumer = new KafkaConsumer(settings, topics.Transactions, this);
         _publisher = new KafkaPublisher(settings);
@@ -47,6 +50,9 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     public KafkaTopics Topics { get; }
     public int PartitionCount => _decisions.Length;
     public CloudEvents Events { get; }
+
+    /// <summary>Partitions whose messages come to this process. On any thread.</summary>
+    public IEnumerable<int> Assigned => Enumerable.Range(0, _assigned.Length).Where(p => Volatile.Read(ref _assigned[p]));
 
     /// <summary>Name of the field whose text is the key of a message, UTF-8.</summary>
     public byte[] KeyField { get; }
@@ -158,6 +164,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     /// <summary>The partition is given away.</summary>
     public void Release(int partition)
     {
+        Hold(partition);
         _labels?.Unfollow(partition);
         _stopped.TryRemove(partition, out _);
         _held[partition] = null;
@@ -172,12 +179,25 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     // ---- the consumer's calls ----
 
-    void IKafkaPartitions.Assigned(int partition) => _host.Take(partition);
+    void IKafkaPartitions.Assigned(int partition)
+    {
+        Volatile.Write(ref _assigned[partition], true);
+        if (!_host.IsManaged) { _host.Take(partition); }
+        // It is served here already, for those who call.
+        else if (_host.Partition(partition)?.Shard is { } shard) { _opened.Enqueue(shard); }
+    }
 
-    void IKafkaPartitions.Revoked(int partition) => _host.Give(partition, drain: true);
+    void IKafkaPartitions.Revoked(int partition)
+    {
+        Volatile.Write(ref _assigned[partition], false);
+        // A managed shard stays until it is asked for from where its messages come now, and commits what it took meanwhile.
+        if (!_host.IsManaged) { _host.Give(partition, drain: true); }
+    }
 
     void IKafkaPartitions.Lost(int partition)
     {
+        Volatile.Write(ref _assigned[partition], false);
+        if (_host.IsManaged) { return; }
         _host.Counters.Fault("FENCED");
         _host.Give(partition, drain: false);
     }

@@ -22,7 +22,10 @@ public sealed record ServeOptions(
     ServeConfiguration Configuration, StreamDefinition Definition, ModelBundle Bundle, KeyRing Keys, IDecisionStore Store,
     KafkaSettings? Kafka, PriceBook Prices, MachinePrice Machine, Func<TransactionKeys, (ITransactionSource, TransactionParser)?>? WarmUp)
 {
-    /// <summary>Partitions of a stream of which someone else (a cluster) decides which are served here; null: Kafka decides, or there is one.</summary>
+    /// <summary>
+    /// Partitions of a stream of which someone else (a cluster) decides which are served here, and answers HTTP; null: Kafka
+    /// decides, or there is one. With Kafka it has as many, and says only whose messages come here, <see cref="ServeHost.Consumed"/>.
+    /// </summary>
     public int? ManagedPartitions { get; init; }
 
     /// <summary>How the entity owner of a partition that is served elsewhere is asked; null: by HTTP at the address its owner gave.</summary>
@@ -94,6 +97,12 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     internal ScoringPipeline Pipeline => _pipeline;
     internal CostMeter Meter => _meter;
     internal KafkaFeed? Kafka => _kafka;
+
+    /// <summary>Someone else decides which partitions are served here.</summary>
+    internal bool IsManaged => _options.ManagedPartitions is not null;
+
+    /// <summary>Partitions whose messages Kafka gives to this process.</summary>
+    internal IEnumerable<int> Consumed => _kafka?.Assigned ?? [];
     internal IEnumerable<PartitionHost> Partitions => _partitions.OfType<PartitionHost>();
 
     /// <summary>Starts serving; null with a refusal when the model cannot serve the stream.</summary>
@@ -102,17 +111,26 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     {
         if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Configuration.Batch.SizeMax, out ServingModel? model, out ModelRefusal? refusal)) { return (null, refusal); }
         KafkaFeed? kafka = options.Kafka is null ? null : await KafkaFeed.Connect(options.Kafka, options.Configuration.Kafka!, options.Definition, cancellation);
+        if (kafka is not null && options.ManagedPartitions is { } managed && managed != kafka.PartitionCount)
+        {
+            kafka.Dispose();
+            model.Dispose();
+            throw new IOException($"PARTITIONS_DIFFER: topic {kafka.Topics.Transactions} has {kafka.PartitionCount} partitions, the cluster was told of {managed}: both must be the same, everywhere and for ever");
+        }
         var host = new ServeHost(options, model, kafka, kafka?.PartitionCount ?? options.ManagedPartitions ?? 1);
         if (options.WarmUp?.Invoke(host.Keys) is var (source, parser))
         {
             using (source) { model.WarmUp(options.Definition, source, parser); }
         }
-        host._http = await HttpApi.Start(host, options.Configuration.Listen);
+        if (options.ManagedPartitions is null) { host._http = await HttpApi.Start(new LocalDecisions(host), options.Configuration.Listen); }
         host._ticker.Start();
         if (kafka is null && options.ManagedPartitions is null) { host.Take(0); }
         kafka?.Run(host);
         return (host, null);
     }
+
+    /// <summary>Leaves the consumer group; what was taken stays taken.</summary>
+    internal Task StopConsuming() => _kafka?.Stop() ?? Task.CompletedTask;
 
     /// <summary>Ends when the process can do nothing more for its stream and should be started again: the brokers will not have it.</summary>
     /// <exception cref="IOException">Why; the message begins with the code.</exception>
@@ -121,7 +139,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     /// <summary>Stops taking, drains what was taken, gives every partition away.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_kafka is not null) { await _kafka.Stop(); }
+        await StopConsuming();
         foreach (PartitionHost partition in Partitions.ToArray()) { Give(partition.Partition, drain: true); }
         if (_http is not null) { await _http.DisposeAsync(); }
         _stop.Cancel();
@@ -274,6 +292,10 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         {
             Task.Run(() =>
             {
+                // Unless it was given away meanwhile, and came back.
+                if (Partition(shard.Partition)?.Shard is { } current && current != shard) { return; }
+                Counters.Fault(LogCodes.Fenced);
+                ServeLog.Write("warning", LogCodes.Fenced, $"partition {shard.Partition}: another owner has opened it; it is given away");
                 Give(shard.Partition, drain: false);
                 fenced(shard.Partition);
             });

@@ -17,19 +17,13 @@ internal static class ServeMetrics
         ["risk_faults_total"] = "Everything that went wrong, by stable code.",
         ["risk_labels_total"] = "Outcomes that became known.",
         ["risk_published_total"] = "Decisions that the broker has acknowledged.",
+        ["risk_calls_total"] = "Transactions handed on to the cluster.",
         ["risk_decisions_reapplied_total"] = "Decisions taken again from the log when a partition was opened.",
     };
 
     public static string Render(ServeHost host)
     {
-        var text = new StringBuilder();
-        string last = "";
-        foreach ((string name, string labels, long value) in host.Counters.All())
-        {
-            if (name != last) { Head(text, name, "counter", s_help.GetValueOrDefault(name, name)); }
-            last = name;
-            Line(text, name, labels, value);
-        }
+        var text = new StringBuilder(Render(host.Counters));
         Latencies(text, host.Pipeline.Latencies);
         Gauge(text, "risk_batches_waiting", "Batches on their way through the pipeline.", [("", host.Pipeline.Waiting)]);
         Head(text, "risk_cost_money_total", "counter", $"Cost charged so far, in {host.Meter.Book.Currency}.");
@@ -42,6 +36,20 @@ internal static class ServeMetrics
             IReadOnlyList<PartitionLag> lags = kafka.Lags();
             Gauge(text, "risk_partition_lag", "Messages written to the partition and not read yet; -1 while unknown.", lags.Select(l => (Of(l.Partition), (double)l.Lag)));
             Gauge(text, "risk_kafka_up", "1 while a broker can be reached.", [("", kafka.IsDown ? 0 : 1)]);
+        }
+        return text.ToString();
+    }
+
+    /// <summary>Counters alone.</summary>
+    public static string Render(ServeCounters counters)
+    {
+        var text = new StringBuilder();
+        string last = "";
+        foreach ((string name, string labels, long value) in counters.All())
+        {
+            if (name != last) { Head(text, name, "counter", s_help.GetValueOrDefault(name, name)); }
+            last = name;
+            Line(text, name, labels, value);
         }
         return text.ToString();
     }

@@ -17,33 +17,32 @@ internal static class OnceFile
             return false;
         }
 
-        string folder = Path.GetDirectoryName(path)!;
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         Directory.CreateDirectory(folder);
-        string unfinished = $"{path}.{Environment.ProcessId}.{Environment.CurrentManagedThreadId}.new";
-        File.Delete(unfinished);
+        // Process numbers repeat from container to container.
+        string unfinished = $"{path}.{Guid.NewGuid():N}.new";
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
         if (mode is { } restricted && !OperatingSystem.IsWindows())
         {
             options.UnixCreateMode = restricted;
         }
 
-        using (var file = new FileStream(unfinished, options))
-        {
-            file.Write(bytes);
-            file.Flush(flushToDisk: true);
-        }
-
         try
         {
-            File.Move(unfinished, path);
+            using (var file = new FileStream(unfinished, options))
+            {
+                file.Write(bytes);
+                file.Flush(flushToDisk: true);
+            }
+
+            // A second name refuses where there is a file; renaming would replace it.
+            bool isOurs = Posix.TryLink(unfinished, path);
+            Posix.SyncDirectory(folder);
+            return isOurs;
         }
-        catch (IOException) when (File.Exists(path))
+        finally
         {
             File.Delete(unfinished);
-            return false;
         }
-
-        Posix.SyncDirectory(folder);
-        return true;
     }
 }

@@ -10,6 +10,7 @@ internal static partial class Posix
     private const int OpenDirectory = 0x10000; // O_DIRECTORY, asm-generic/fcntl.h
     private const int OpenCloseOnExec = 0x80000; // O_CLOEXEC
     private const int Interrupted = 4; // EINTR
+    private const int Exists = 17; // EEXIST
 
     /// <summary>
     /// Makes a file's bytes durable, and of its metadata only what is needed to read them: on a preallocated file no
@@ -49,6 +50,14 @@ internal static partial class Posix
         ThrowUnless(result == 0, "fsync");
     }
 
+    /// <summary>Gives a file a second name; false when there is a file of that name (https://man7.org/linux/man-pages/man2/link.2.html).</summary>
+    public static bool TryLink(string file, string name)
+    {
+        bool isLinked = link(file, name) == 0;
+        ThrowUnless(isLinked || Marshal.GetLastPInvokeError() == Exists, "link " + name);
+        return isLinked;
+    }
+
     private static int OpenDirectoryHandle(string directory)
     {
         int fd = open(directory, OpenDirectory | OpenCloseOnExec);
@@ -67,6 +76,9 @@ internal static partial class Posix
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int link(string file, string name);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int close(int fd);

@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+
+namespace Risk.Cluster.Tests;
+
+/// <summary>A process of the cluster.</summary>
+internal sealed class TestProcess : IDisposable
+{
+    private static readonly TimeSpan s_stopMax = TimeSpan.FromSeconds(90);
+    private readonly Process _process;
+    private readonly StringBuilder _said = new();
+    private readonly ManualResetEventSlim _ready = new();
+
+    public TestProcess(Process process)
+    {
+        _process = process;
+        process.OutputDataReceived += (_, e) =>
+        {
+            if (e.Data is not { } line || (!line.StartsWith("silo ", StringComparison.Ordinal) && !line.StartsWith("front ", StringComparison.Ordinal))) { return; }
+            Http = new HttpClient { BaseAddress = new Uri(line[(line.LastIndexOf(' ') + 1)..]), Timeout = TimeSpan.FromSeconds(90) };
+            _ready.Set();
+        };
+        process.ErrorDataReceived += (_, e) =>
+        {
+            lock (_said) { _said.AppendLine(e.Data); }
+        };
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    /// <summary>The address that it said.</summary>
+    public HttpClient Http { get; private set; } = new();
+
+    /// <summary>Processor time so far.</summary>
+    public TimeSpan Processor
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime;
+        }
+    }
+
+    public string Errors
+    {
+        get
+        {
+            lock (_said) { return _said.ToString(); }
+        }
+    }
+
+    public void WaitUntilItServes(TimeSpan longest)
+    {
+        for (var waited = Stopwatch.StartNew(); !_ready.Wait(100);)
+        {
+            if (_process.HasExited || waited.Elapsed > longest) { throw new InvalidOperationException($"it did not start: {Errors}"); }
+        }
+    }
+
+    /// <summary>kill -9.</summary>
+    public void Kill()
+    {
+        if (!_process.HasExited) { _process.Kill(); }
+        _process.WaitForExit();
+    }
+
+    /// <summary>SIGTERM, and the exit code it ends with.</summary>
+    public int Stop()
+    {
+        using Process kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+        if (_process.WaitForExit(s_stopMax)) { return _process.ExitCode; }
+        Kill();
+        throw new TimeoutException($"it did not stop: {Errors}");
+    }
+
+    public void Dispose()
+    {
+        Kill();
+        Http.Dispose();
+        _ready.Dispose();
+        _process.Dispose();
+    }
+}
