@@ -43,8 +43,8 @@ public sealed record ServeOptions(
 public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
 {
     private const long OwnersMaxAgeMicros = 1_000_000;
-    // A new owner takes at most so many decisions again: a second or two of work.
-    private const long SnapshotEvery = 200_000;
+    // A new owner takes at most so many decisions again (a twentieth of the log once that is more): a second of work.
+    private const long SnapshotEvery = 50_000;
     // Batches beyond one open per partition: enough for every thread to have some in hand and some waiting.
     private const int BatchesInFlight = 24;
 
