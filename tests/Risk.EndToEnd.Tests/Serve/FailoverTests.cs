@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace Risk.EndToEnd.Tests.Serve;
 
 /// <summary>How long a partition of a killed process waits for its next decision, with the histories of 100,000 customers.</summary>
+[Collection(nameof(Alone))]
 public sealed class FailoverTests(ITestOutputHelper output)
 {
     private const int Customers = 100_000, PerSecond = 1_000;
@@ -72,3 +73,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
         return owned;
     }
 }
+
+/// <summary>Tests that measure times run when no other test does.</summary>
+[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+public sealed class Alone;

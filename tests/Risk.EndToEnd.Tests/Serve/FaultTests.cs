@@ -12,7 +12,7 @@ public sealed class FaultTests
     [Fact]
     public async Task F2_F8_F10_EventsThatComeAgain_AreOnlyDuplicates()
     {
-        using var topic = new ServedTopic();
+        using var topic = new ServedTopic(entityWaitMillis: 10_000);
         ServeProcess serve = topic.StartProcess();
         topic.Send(0, 300);
         topic.WaitForDecisions(300);
@@ -212,7 +212,8 @@ public sealed class FaultTests
     [Fact]
     public async Task F18_AllBrokersDown_HttpGoesOn_AndEverythingIsPublishedLater()
     {
-        using var topic = new ServedTopic();
+        // Longer than the test: past it the group would have given the partitions to others.
+        using var topic = new ServedTopic(properties: new() { ["session.timeout.ms"] = "60000", ["heartbeat.interval.ms"] = "1000" });
         ServeProcess serve = topic.StartProcess();
         topic.Send(0, 300);
         topic.WaitForDecisions(300);
