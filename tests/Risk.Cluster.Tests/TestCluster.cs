@@ -8,6 +8,7 @@ using System.Text.Json;
 using Dapper;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using Risk.Cli;
 using Risk.Cli.Benchmarks;
@@ -135,6 +136,7 @@ internal sealed class TestCluster : IDisposable
     public RiskClusterClient Connect(TestSilo? gateway = null)
     {
         HostApplicationBuilder builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders(); // a killed silo is many lines
         builder.UseOrleansClient(client =>
         {
             client.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = ("risk", "risk"));
