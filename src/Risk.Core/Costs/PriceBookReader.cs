@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using Risk.Core.Decisions;
 using Risk.Core.Transactions;
@@ -9,30 +8,40 @@ namespace Risk.Core.Costs;
 /// Reads a price book:
 /// <code>
 /// { "name": "default", "version": 1, "currency": "EUR", "note": "for people",
-///   "power": FIGURE, "pue": FIGURE,
+///   "ageDaysMax": 2000, "power": FIGURE, "pue": FIGURE,
 ///   "machines": [ { "name": "cpu-2", "tenure": "rented|owned", "cores": 2, "note": "for people",
 ///     "purchase": FIGURE, "lifeYears": FIGURE, "hourly": FIGURE, "idleWatts": FIGURE, "fullWatts": FIGURE,
-///     "utilisation": FIGURE, "cpuMicrosPerDecision": FIGURE } ] }
-/// FIGURE: { "value": 0.2, "low": 0.1, "high": 0.3, "unit": "EUR/kWh", "source": "…", "date": "2024-04-25",
-///           "basis": "measured|published|assumed" }                       (low and high may be left out)
+///     "utilisation": FIGURE, "cpuMicrosPerDecision": FIGURE } ],
+///   "currencies": […], "devices": […] }                        see <see cref="DevicePriceReader"/>; ageDaysMax and both may be left out
+/// FIGURE: see <see cref="FigureReader"/>
 /// </code>
 /// Used once.
 /// </summary>
-internal sealed class PriceBookReader(string file, ICollection<DefinitionError> errors)
+internal sealed class PriceBookReader
 {
     private const string Invalid = "PRICE_INVALID";
     private const string Missing = "PRICE_MISSING";
 
-    private readonly DefinitionReader _reader = new(Invalid, file, errors);
+    private readonly ICollection<DefinitionError> _errors;
+    private readonly DefinitionReader _reader;
+    private readonly FigureReader _figures;
 
-    public PriceBook? Read(ReadOnlyMemory<byte> bytes)
+    public PriceBookReader(string file, ICollection<DefinitionError> errors)
     {
-        int before = errors.Count;
+        _errors = errors;
+        _reader = new DefinitionReader(Invalid, file, errors);
+        _figures = new FigureReader(_reader, Missing, Invalid);
+    }
+
+    /// <param name="deviceErrors">Where faults of devices and currencies go, each leaving out its device; null when they are faults of the book like any other.</param>
+    public PriceBook? Read(ReadOnlyMemory<byte> bytes, ICollection<DefinitionError>? deviceErrors = null)
+    {
+        int before = _errors.Count;
         using JsonDocument? document = _reader.Open(bytes, PriceBook.FileSizeMax);
         if (document is null)
             return null;
         JsonElement root = document.RootElement;
-        _reader.IsObject(root, "$", "name", "version", "currency", "note", "power", "pue", "machines");
+        _reader.IsObject(root, "$", "name", "version", "currency", "note", "ageDaysMax", "power", "pue", "currencies", "machines", "devices");
         if (root.ValueKind != JsonValueKind.Object)
             return null;
 
@@ -43,8 +52,18 @@ internal sealed class PriceBookReader(string file, ICollection<DefinitionError> 
             _reader.Add(Invalid, "$.currency", "needs an ISO 4217 code such as EUR");
         PriceFigure power = Figure(root, "$", "power", $"{currency}/kWh", 0, 1_000);
         PriceFigure pue = Figure(root, "$", "pue", "1", 1, 10);
+        int ageDaysMax = root.TryGetProperty("ageDaysMax", out _) ? _reader.Integer(root, "$", "ageDaysMax", 1, 100_000) ?? 1 : PriceBook.AgeDaysMaxDefault;
         List<MachinePrice> machines = ReadMachines(root, currency);
-        return errors.Count > before ? null : new PriceBook(name!, version!.Value, currency, power, pue, machines, Sha256Digest.Of(bytes.Span));
+        DefinitionReader deviceReader = deviceErrors is null ? _reader : new DefinitionReader(Invalid, _reader.File, deviceErrors);
+        DevicePriceReader devices = new(deviceReader, deviceErrors is null ? _figures : new FigureReader(deviceReader, Missing, Invalid), Missing, Invalid);
+        List<CurrencyRate> currencies = devices.ReadCurrencies(root, currency);
+        List<DevicePrice> prices = devices.ReadDevices(root, currency, currencies, machines);
+        return _errors.Count > before ? null : new PriceBook(name!, version!.Value, currency, power, pue, machines, Sha256Digest.Of(bytes.Span))
+        {
+            AgeDaysMax = ageDaysMax,
+            Currencies = currencies,
+            Devices = prices,
+        };
     }
 
     private List<MachinePrice> ReadMachines(JsonElement root, string currency)
@@ -92,48 +111,6 @@ internal sealed class PriceBookReader(string file, ICollection<DefinitionError> 
             Figure(element, path, "cpuMicrosPerDecision", "µs", 0.001, 1e9));
     }
 
-    private PriceFigure Figure(JsonElement owner, string ownerPath, string name, string unit, double min, double max)
-    {
-        string path = $"{ownerPath}.{name}";
-        if (!owner.TryGetProperty(name, out JsonElement element))
-        {
-            _reader.Add(Missing, path, $"is missing: what is it in {unit}, by which source?");
-            return default;
-        }
-        _reader.IsObject(element, path, "value", "low", "high", "unit", "source", "date", "basis");
-        if (element.ValueKind != JsonValueKind.Object)
-            return default;
-        if (!element.TryGetProperty("value", out _))
-        {
-            _reader.Add(Missing, $"{path}.value", $"is missing: what is it in {unit}?");
-            return default;
-        }
-        double value = _reader.Number(element, path, "value", min, max) ?? min;
-        double low = element.TryGetProperty("low", out _) ? _reader.Number(element, path, "low", min, max) ?? value : value;
-        double high = element.TryGetProperty("high", out _) ? _reader.Number(element, path, "high", min, max) ?? value : value;
-        if (low > value || value > high)
-            _reader.Add(Invalid, path, $"low {low:R}, value {value:R}, high {high:R} are not in order");
-        if (Word(element, path, "unit") is { } given && given != unit)
-            _reader.Add(Invalid, $"{path}.unit", $"must be {unit}, not {given}");
-        string source = Word(element, path, "source") ?? "";
-        DateOnly date = default;
-        if (Word(element, path, "date") is { } day && !DateOnly.TryParseExact(day, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out date))
-            _reader.Add(Invalid, $"{path}.date", $"'{day}' is not a day such as 2024-04-25");
-        FigureBasis basis = default;
-        if (Word(element, path, "basis") is { } word)
-        {
-            if (word is not ("measured" or "published" or "assumed"))
-                _reader.Add(Invalid, $"{path}.basis", $"'{word}' is none of measured, published, assumed");
-            basis = word switch { "measured" => FigureBasis.Measured, "published" => FigureBasis.Published, _ => FigureBasis.Assumed };
-        }
-        return new PriceFigure(value, low, high, unit, source, date, basis);
-    }
-
-    private string? Word(JsonElement element, string path, string name)
-    {
-        if (element.TryGetProperty(name, out JsonElement member) && member.ValueKind == JsonValueKind.String && member.GetString() is { Length: > 0 } text)
-            return text;
-        _reader.Add(Missing, $"{path}.{name}", "is missing: a figure has value, unit, source, date and basis");
-        return null;
-    }
+    private PriceFigure Figure(JsonElement owner, string ownerPath, string name, string unit, double min, double max) =>
+        _figures.Read(owner, ownerPath, name, unit, min, max);
 }

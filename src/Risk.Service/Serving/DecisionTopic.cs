@@ -46,7 +46,7 @@ internal sealed class DecisionTopic
     {
         lock (_gate)
         {
-            if (IsBehind || _next >= _shard.Log.DurableSize) { return; }
+            if (_isStopped || IsBehind || _next >= _shard.Log.DurableSize) { return; }
             IsBehind = true;
             _catchUp = Task.Run(PublishFromLog);
         }
@@ -59,7 +59,7 @@ internal sealed class DecisionTopic
         bool behind = false;
         lock (_gate)
         {
-            if (IsBehind) { return; }
+            if (_isStopped || IsBehind) { return; }
             if (group.Count > 0 && group.FirstSequence > _next) { behind = true; }
             else
             {
@@ -78,10 +78,16 @@ internal sealed class DecisionTopic
     /// <summary>Waits until everything durable is acknowledged; false when the time is up first.</summary>
     public bool Drain(TimeSpan patience)
     {
-        bool drained = SpinWait.SpinUntil(() => !IsBehind && Interlocked.Read(ref _open) == 0, patience);
-        _isStopped = true; // the next owner goes on
+        bool drained = SpinWait.SpinUntil(() => !IsBehind, patience);
+        return Settle(patience) && drained;
+    }
+
+    /// <summary>Publishes nothing more, the next owner goes on; waits until what is under way is acknowledged, false when the time is up first.</summary>
+    public bool Settle(TimeSpan patience)
+    {
+        lock (_gate) { _isStopped = true; }
         _catchUp.Wait();
-        return drained;
+        return SpinWait.SpinUntil(() => Interlocked.Read(ref _open) == 0, patience);
     }
 
     private void PublishFromLog()
@@ -112,7 +118,7 @@ internal sealed class DecisionTopic
     private void PublishAll(IDecisionLogReader reader)
     {
         long durable = _shard.Log.DurableSize;
-        while (_next < durable && reader.Read())
+        while (!_isStopped && _next < durable && reader.Read())
         {
             Publication publication = Begin(Math.Min(PublicationMax, durable - _next), 0);
             int count = 0;

@@ -122,6 +122,11 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     /// <exception cref="DecisionLogException"><c>LOG_ROLLBACK</c>: the topic has decisions that the log lacks.</exception>
     public void Prepare(Shard shard)
     {
+        // The shard before it, in this process, may have failed with decisions under way: what the topic has is known after them.
+        if (_decisions[shard.Partition] is { } before && !before.Settle(s_flushMax))
+        {
+            throw new IOException($"{ErrorCode.KafkaUnavailable.Text()}: topic {Topics.Decisions}, partition {shard.Partition}: what was published before is not acknowledged yet");
+        }
         long? published = KafkaAdmin.ReadLastNumber(_settings, Topics.Decisions, shard.Partition, CloudEvents.RiskSequenceHeader);
         // A log restored to an earlier state would decide those events once more, and none of it would be published.
         if (published >= shard.Log.DurableSize)

@@ -185,7 +185,7 @@ internal sealed class PartitionHost
             Detach();
             _opening = Task.Run(async () =>
             {
-                await Release(failed, TimeSpan.MaxValue);
+                await Release(failed);
                 await OpenUntilItWorks();
             });
         }
@@ -219,7 +219,7 @@ internal sealed class PartitionHost
             return;
         }
         shard.TryFail(new DecisionLogException(LogCodes.Fenced, $"partition {Partition} could not be drained in time"));
-        Task.Run(() => Release(shard, TimeSpan.MaxValue));
+        Task.Run(() => Release(shard));
     }
 
     // ---- opening ----
@@ -274,9 +274,9 @@ internal sealed class PartitionHost
         State = PartitionState.Opening;
     }
 
-    private static async Task Release(Shard shard, TimeSpan longest)
+    private static async Task Release(Shard shard)
     {
-        for (var waited = TimeSpan.Zero; shard.InFlight > 0 && waited < longest; waited += TimeSpan.FromMilliseconds(2)) { await Task.Delay(2); }
+        while (shard.InFlight > 0) { await Task.Delay(2); }
         Dispose(shard);
     }
 

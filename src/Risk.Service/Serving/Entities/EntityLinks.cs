@@ -224,12 +224,17 @@ internal sealed class EntityLinks
     {
         long from = core.Acknowledged, upTo = from;
         var rows = new List<byte[]>();
+        int bytes = 0;
         using (IDecisionLogReader reader = _shard.Log.Read(from))
         {
-            while (upTo < first && rows.Count < ChunkRows && reader.Read())
+            while (upTo < first && rows.Count < ChunkRows && bytes < Limits.BatchBytesMax / 2 && reader.Read())
             {
                 upTo = reader.Sequence + 1;
-                if (TryRow(reader.Record, reader.Payload, out _) && (_columns.OwnersOf(_batch, 0, _links.Length) >> owner & 1) != 0) { rows.Add(_batch.Canonical(0).ToArray()); }
+                if (TryRow(reader.Record, reader.Payload, out _) && (_columns.OwnersOf(_batch, 0, _links.Length) >> owner & 1) != 0)
+                {
+                    rows.Add(_batch.Canonical(0).ToArray());
+                    bytes += rows[^1].Length;
+                }
             }
         }
         OwnerRequest asked = core.Request(upTo);
