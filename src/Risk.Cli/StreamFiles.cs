@@ -1,6 +1,7 @@
 using Risk.Cli.CommandLine;
 using Risk.Core;
 using Risk.Core.Decisions;
+using Risk.Core.Transactions;
 
 namespace Risk.Cli;
 
@@ -14,8 +15,10 @@ internal sealed class StreamFiles
     {
         Folder = folder;
         Definition = definition;
-        RecordedTransactions = definition.Schema.Recorded is { } recorded ? Path.Combine(folder, recorded.Transactions) : null;
-        RecordedLabels = definition.Schema.Recorded?.Labels is { } labels ? Path.Combine(folder, labels) : null;
+        RecordedStream? recorded = definition.Schema.Recorded;
+        string place = recorded?.Stream is { } other ? Path.Combine(folder, "..", other) : folder;
+        RecordedTransactions = recorded is null ? null : Path.GetFullPath(Path.Combine(place, recorded.Transactions));
+        RecordedLabels = recorded?.Labels is { } labels ? Path.GetFullPath(Path.Combine(place, labels)) : null;
     }
 
     public string Folder { get; }

@@ -78,6 +78,9 @@ public static class Limits
 
     // --- a feature catalog ------------------------------------------------------------------------------------------------
 
+    /// <summary>Events of an entity that one declaration may spread over columns; sequence models of card payments read 7 to 20.</summary>
+    public const int HistoryCountMax = 64;
+
     /// <summary>Features of a catalog: a view of 512 doubles is 4 KiB; the richest published card models have about 250.</summary>
     public const int FeatureCountMax = 512;
 

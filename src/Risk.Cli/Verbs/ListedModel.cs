@@ -8,7 +8,15 @@ namespace Risk.Cli.Verbs;
 /// <summary>One bundle as <c>risk model list</c> shows it; a refusal instead of a manifest when it cannot be trusted.</summary>
 internal sealed record ListedModel(string Reference, string Folder, ModelManifest? Manifest, Forest? Forest, ModelRefusal? Refusal)
 {
-    public string Form => Forest is null ? "" : string.Create(CultureInfo.InvariantCulture, $"{Forest.TreeCount} trees, {Forest.FeatureCount} features");
+    public string Form
+    {
+        get
+        {
+            string form = Forest is not null ? string.Create(CultureInfo.InvariantCulture, $"{Forest.TreeCount} trees, {Forest.FeatureCount} features")
+                : Manifest is not null ? string.Create(CultureInfo.InvariantCulture, $"{Manifest.Inputs.Count} features") : "";
+            return Manifest is { Variants.Count: > 0 } ? $"{form}; also as {string.Join(", ", Manifest.Variants.Select(v => v.Name))}" : form;
+        }
+    }
 
     /// <summary>The figures of the shipped model, or all when it names none so.</summary>
     public string MetricsText
@@ -84,7 +92,36 @@ internal sealed record VerifiedModel(string Reference, IReadOnlyList<Conformance
 
         using (selection)
         {
-            return new VerifiedModel(reference, selection.Conformance, selection.Reason, null);
+            var runs = new List<ConformanceReport>(selection.Conformance);
+            foreach (ModelVariant variant in bundle.Manifest.Variants)
+            {
+                refusal = Run(bundle, variant, selection.Scorer, selection.Forest, runs);
+                if (refusal is not null)
+                {
+                    return new VerifiedModel(reference, runs, selection.Reason, refusal);
+                }
+            }
+
+            return new VerifiedModel(reference, runs, selection.Reason, null);
+        }
+    }
+
+    /// <summary>A variant's golden run, and its distance to the model that serves.</summary>
+    private static ModelRefusal? Run(ModelBundle model, ModelVariant variant, IScorer serving, Forest? forest, List<ConformanceReport> runs)
+    {
+        if (!model.TryLoadVariant(variant.Name, out ModelBundle? bundle, out ModelRefusal? refusal)
+            || !OnnxSession.TryOpen(bundle.Onnx, model.Manifest.Inputs.Count, model.Manifest.Output, serving.BatchSizeMax, out OnnxSession? session, out refusal))
+        {
+            return refusal;
+        }
+
+        using (session)
+        {
+            ConformanceReport golden = model.Golden.Check(session), parity = VariantComparison.Run(model.Golden, forest, serving, session);
+            runs.Add(golden with { ExecutionProvider = $"{golden.ExecutionProvider}, variant {variant.Name}" });
+            runs.Add(parity with { ExecutionProvider = $"variant {variant.Name}: {parity.ExecutionProvider}" });
+            return golden.Conforms && parity.Conforms ? null : new ModelRefusal(
+                ModelCodes.NotConforming, $"the variant '{variant.Name}' is {golden.MaxAbsoluteDifference:0.0e+0} away from the golden scores and {parity.MaxAbsoluteDifference:0.0e+0} from the model");
         }
     }
 

@@ -7,7 +7,7 @@ using Spectre.Console;
 
 namespace Risk.Cli.Verbs;
 
-/// <summary><c>risk model list|verify</c>: the registry. Exit 1 when a bundle is not what it should be.</summary>
+/// <summary><c>risk model list|verify|convert</c>: the registry. Exit 1 when a bundle is not what it should be.</summary>
 internal static class ModelVerb
 {
     private const int BatchSizeMax = 512;
@@ -20,7 +20,7 @@ internal static class ModelVerb
         list.SetVerb(RunList);
         var verify = new Command("verify", "Runs every model's golden rows on every scorer that could serve it.") { Reference };
         verify.SetVerb(RunVerify);
-        return new Command("model", "The model registry.") { list, verify };
+        return new Command("model", "The model registry.") { list, verify, ModelConvertVerb.Create() };
     }
 
     private static ExitCode RunList(VerbContext context)

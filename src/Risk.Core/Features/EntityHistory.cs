@@ -12,11 +12,14 @@ internal sealed unsafe class EntityHistory
 {
     private const int RingCapacityMin = 4;
     private const long Never = long.MaxValue;
+    private const long NoEvent = -1;
 
     private readonly EntityPlan _plan;
     private readonly BlockArena _arena;
     private readonly long _grace;
     private readonly long* _scratch;
+    // Place in the ring of the event that is being answered again, which is not one of the events before it.
+    private long _answered = NoEvent;
 
     public EntityHistory(EntityPlan plan, BlockArena arena, long grace)
     {
@@ -424,6 +427,7 @@ internal sealed unsafe class EntityHistory
             else if (counted) { LeaveHistory(group, e); }
         }
         foreach (ref readonly EntityPlan.Emission emission in _plan.Before.AsSpan()) { Emit(_scratch, emission, time, view); }
+        _answered = NoEvent;
         foreach (EntityPlan.Group group in _plan.Groups)
         {
             if (!group.Finite) { EnterHistory(_scratch, group, e); }
@@ -460,6 +464,7 @@ internal sealed unsafe class EntityHistory
         {
             if (i != self) { Enter(g, group, Event(record, i), i); }
         }
+        if (self != end) { _answered = self; }
         // The last event before this one is not this one.
         if (self + 1 == end) { end--; }
         g[EntityPlan.Bounds] = (long)end << 32 | start;
@@ -598,7 +603,7 @@ internal sealed unsafe class EntityHistory
         double value = emission.Kind switch
         {
             AggregateKind.LabelCount => (uint)(counts >> 32),
-            _ when count == 0 => emission.Default,
+            _ when count < emission.Nth => emission.Default,
             AggregateKind.LabelRate => (double)(uint)(counts >> 32) / count,
             AggregateKind.Mean => *(double*)(record + emission.Part) / count,
             AggregateKind.Std => Math.Sqrt(DoubleDouble.Variance((double*)(record + emission.Part), (double*)(record + emission.SecondPart), count)),
@@ -613,13 +618,17 @@ internal sealed unsafe class EntityHistory
         view[emission.Output] = value;
     }
 
-    /// <summary>Windowed last value and times: the newest (or oldest) event of the window that passes the filter.</summary>
+    /// <summary>Windowed last values and times: the nth newest (or the oldest) event of the window that passes the filter; there are as many.</summary>
     private double ReadEvent(long* record, in EntityPlan.Emission emission, long time)
     {
         long* g = record + emission.Group.Offset;
         bool forward = emission.Kind == AggregateKind.TimeSinceFirst;
-        uint i = forward ? Start(g) : End(g) - 1;
-        while (!Passes(emission.Group, *Event(record, i))) { i += forward ? 1u : uint.MaxValue; }
+        bool isSkipping = emission.Group.FilterFlag != 0 || _answered != NoEvent;
+        uint i = forward ? Start(g) : End(g) - (isSkipping ? 1 : (uint)emission.Nth);
+        for (int left = emission.Nth; isSkipping; i += forward ? 1u : uint.MaxValue)
+        {
+            if (i != _answered && Passes(emission.Group, *Event(record, i)) && --left == 0) { break; }
+        }
         long* e = Event(record, i);
         return emission.Kind == AggregateKind.Last ? *(double*)(e + emission.EventWord) : Seconds(time - Time(e));
     }

@@ -72,7 +72,7 @@ internal sealed class EntityPlan
     };
 
     /// <summary>One feature to write: from which words, to which place of the view.</summary>
-    internal readonly record struct Emission(AggregateKind Kind, Group Group, int Counts, int Part, int SecondPart, int EventWord, int Output, double Default);
+    internal readonly record struct Emission(AggregateKind Kind, Group Group, int Counts, int Part, int SecondPart, int EventWord, int Nth, int Output, double Default);
 
     /// <summary>The entity's key among a row's keys; default when a part of it is absent.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -120,7 +120,7 @@ internal sealed class EntityPlan
             int eventWord = f.Feature.Of < 0 ? 0 : 1 + (f.Feature.Aggregate == AggregateKind.Distinct ? numbers.Length + Array.IndexOf(keys, f.Feature.Of) : Array.IndexOf(numbers, f.Feature.Of));
             (PartKind, int)[] kinds = [.. PartsOf(f.Feature)];
             int Place(int i) => i < kinds.Length ? group.Parts.Single(p => p.Kind == kinds[i].Item1 && p.EventWord == eventWord).Offset : -1;
-            return new Emission(f.Feature.Aggregate, group, group.Offset + (group.Finite ? FiniteCounts : HistoryCounts), Place(0), Place(1), eventWord, f.Output, f.Feature.Default);
+            return new Emission(f.Feature.Aggregate, group, group.Offset + (group.Finite ? FiniteCounts : HistoryCounts), Place(0), Place(1), eventWord, f.Feature.Nth, f.Output, f.Feature.Default);
         }
 
         return new EntityPlan

@@ -17,7 +17,7 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
     [
         ("field", ["field"]),
         ("calendar", ["calendar", "from", "to"]),
-        ("aggregate", ["aggregate", "entity", "of", "window", "delay", "current", "filter"]),
+        ("aggregate", ["aggregate", "entity", "of", "window", "delay", "current", "filter", "count"]),
         ("ratio", ["ratio"]),
         ("difference", ["difference"]),
     ];
@@ -113,9 +113,10 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
             _path = $"$.features[{index++}]";
             _name = "";
             if (element.ValueKind != JsonValueKind.Object) { Fail("a feature is an object"); continue; }
-            if (ReadFeature(element) is { } feature) { _features.Add(feature); }
+            if (ReadFeature(element) is { } feature) { AddColumns(feature, element); }
         }
         _name = "";
+        if (_features.Count > Limits.FeatureCountMax) { Fail($"has {_features.Count} columns; at most {Limits.FeatureCountMax}"); }
         for (int entity = 0; entity < _entities.Count; entity++)
         {
             _path = $"$.entities.{_entities[entity].Name}";
@@ -126,6 +127,18 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
             {
                 Fail($"entity '{_entities[entity].Name}' starts afresh before the window of feature '{longest.Name}' ends: make idle at least window and delay");
             }
+        }
+    }
+
+    /// <summary>The feature, or with a count one column for each of the newest events: name_1 for the newest, name_2 for the one before it, ...</summary>
+    private void AddColumns(FeatureDefinition feature, JsonElement element)
+    {
+        if (!element.TryGetProperty("count", out JsonElement count)) { _features.Add(feature); return; }
+        for (int nth = 1; nth <= count.GetInt32(); nth++)
+        {
+            FeatureDefinition column = feature with { Name = $"{feature.Name}_{nth}", Nth = nth };
+            if (_features.Exists(f => f.Name == column.Name)) { Fail($"its column '{column.Name}' is declared already"); }
+            _features.Add(column);
         }
     }
 
@@ -242,6 +255,13 @@ internal sealed class FeatureCatalogReader(string file, StreamSchema schema, ICo
         if (window + delay > Limits.WindowMax) { return Fail($"window and delay reach back more than {Limits.WindowMax / Micro.Day} days"); }
         if (window == 0 && delay > 0) { return Fail("a delay needs a window: the whole history with a delay would keep every event for ever"); }
         if (window == 0 && kind == AggregateKind.Distinct) { return Fail("distinct needs a window: over the whole history its memory has no bound"); }
+
+        if (element.TryGetProperty("count", out JsonElement count))
+        {
+            if (kind is not (AggregateKind.Last or AggregateKind.TimeSinceLast)) { return Fail("count goes with last and time_since_last: one column for each of the newest events"); }
+            if (window == 0) { return Fail("count needs a window, which bounds the events that are kept"); }
+            if (count.ValueKind != JsonValueKind.Number || !count.TryGetInt32(out int columns) || columns is < 1 or > Limits.HistoryCountMax) { return Fail($"count is a whole number, 1 to {Limits.HistoryCountMax}"); }
+        }
 
         // "Last" and the times speak of the events before this one; counting it would always answer 0 or itself.
         bool ofEarlier = kind is AggregateKind.Last or AggregateKind.TimeSinceLast or AggregateKind.TimeSinceFirst;

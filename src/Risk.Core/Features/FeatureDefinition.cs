@@ -40,6 +40,8 @@ public sealed record FeatureDefinition
     public long Delay { get; init; }
     /// <summary>Whether the current transaction counts.</summary>
     public bool Current { get; init; } = true;
+    /// <summary>Last and time since last in a window: of which event, counted from the newest, 1 to <see cref="Limits.HistoryCountMax"/>.</summary>
+    public int Nth { get; init; } = 1;
     /// <summary>Aggregate: index among the catalog's filters; -1 = every event.</summary>
     public int Filter { get; init; } = -1;
 

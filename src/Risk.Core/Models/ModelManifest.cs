@@ -24,6 +24,7 @@ public sealed class ModelManifest
         Calibration = ReadCalibration(root);
         Metrics = ReadMetrics(root);
         ReasonTexts = ReadReasonTexts(root);
+        Variants = ReadVariants(root);
     }
 
     public string Name { get; }
@@ -60,6 +61,9 @@ public sealed class ModelManifest
 
     /// <summary>A text a customer could be told, by feature name; empty when the bundle has none.</summary>
     public IReadOnlyDictionary<string, string> ReasonTexts { get; }
+
+    /// <summary>The same model in other forms, no name twice; empty when the bundle has none.</summary>
+    public IReadOnlyList<ModelVariant> Variants { get; }
 
     /// <summary>Reads <c>model.json</c>. A manifest that cannot be read cannot be trusted: <see cref="ModelCodes.Untrusted"/>.</summary>
     /// <param name="utf8">The file's bytes.</param>
@@ -195,6 +199,39 @@ public sealed class ModelManifest
         {
             found[path] = element.GetDouble();
         }
+    }
+
+    private ModelVariant[] ReadVariants(JsonElement root)
+    {
+        if (!root.TryGetProperty("variants", out _))
+        {
+            return [];
+        }
+
+        var variants = Member(root, "variants", JsonValueKind.Array).EnumerateArray().Select(ReadVariant).ToArray();
+        var twice = variants.GroupBy(v => v.Name, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1);
+        return twice is null ? variants : throw new ManifestException($"there are two variants '{twice.Key}'");
+    }
+
+    private ModelVariant ReadVariant(JsonElement variant)
+    {
+        var parity = Member(variant, "parity", JsonValueKind.Object);
+        var read = new ModelVariant(
+            Text(variant, "name"),
+            FileName(Text(variant, "model")),
+            Digest(Text(variant, "digest")),
+            Text(variant, "form"),
+            new VariantParity(
+                Digest(Text(parity, "against")), (int)Number(parity, "rows", 1, int.MaxValue), Number(parity, "maxAbsoluteDifference", 0, double.MaxValue), Text(parity, "date")));
+        return read.Parity.Against == Sha256
+            ? read
+            : throw new ManifestException($"the variant '{read.Name}' was compared with the model sha256:{read.Parity.Against}, not with this one: convert again");
+    }
+
+    private static double Number(JsonElement root, string name, double least, double most)
+    {
+        var value = Member(root, name, JsonValueKind.Number).GetDouble();
+        return value >= least && value <= most ? value : throw new ManifestException($"the field '{name}' must be {least} or more, found {value}");
     }
 
     private static Dictionary<string, string> ReadReasonTexts(JsonElement root) =>

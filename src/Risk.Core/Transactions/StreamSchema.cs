@@ -118,8 +118,9 @@ public sealed record LabelRule(long Delay, bool AbsentIsNegative, string IdField
 /// <param name="Currency">ISO 4217.</param>
 public sealed record AmountField(int Number, string Currency);
 
-/// <summary>The files of a recorded stream, relative to the definition.</summary>
-public sealed record RecordedStream(string Transactions, string? Labels);
+/// <summary>The files of a recorded stream, beside the definition or beside that of another one.</summary>
+/// <param name="Stream">Whose recording it is, as a folder next to this one; null for the stream's own.</param>
+public sealed record RecordedStream(string? Stream, string Transactions, string? Labels);
 
 /// <summary>
 /// The days on which a stream's models are measured: train on the days from <paramref name="TrainFrom"/> to

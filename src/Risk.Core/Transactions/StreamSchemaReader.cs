@@ -280,22 +280,23 @@ internal sealed class StreamSchemaReader(string fileName) : SchemaMemberReader(f
 
     private RecordedStream? ReadRecorded(JsonElement root)
     {
-        if (Section(root, "recorded", ["transactions", "labels"]) is not { } recorded)
+        if (Section(root, "recorded", ["stream", "transactions", "labels"]) is not { } recorded)
         {
             return null;
         }
 
         string transactions = Text(recorded, "recorded", "transactions", required: true) ?? "";
         string? labels = Text(recorded, "recorded", "labels", required: false);
-        foreach (string? file in (string?[])[transactions, labels])
+        string? stream = Text(recorded, "recorded", "stream", required: false);
+        foreach (string? file in (string?[])[transactions, labels, stream])
         {
             if (file is not null && (file.Contains('/') || file.Contains('\\') || file is ".." or "." or ""))
             {
-                Wrong("recorded", "names files beside the schema, without a path");
+                Wrong("recorded", "names files beside the schema, or beside that of the stream it names, without a path");
             }
         }
 
-        return new RecordedStream(transactions, labels);
+        return new RecordedStream(stream, transactions, labels);
     }
 
     private AmountField? ReadAmount(JsonElement root, List<SchemaField> fields)

@@ -78,11 +78,20 @@ public sealed class FeatureCatalogTests
         { "{\"entities\":{\"card\":{\"keys\":[\"card\"],\"idle\":\"8d\"}},\"features\":[{\"name\":\"a\",\"entity\":\"card\",\"aggregate\":\"count\",\"window\":\"7d\",\"delay\":\"2d\"}]}", "CATALOG_INVALID", "$.entities.card", "the window of feature 'a'" },
         { "{\"entities\":{\"card\":[\"card\"]},\"features\":[" + string.Join(",", Enumerable.Range(0, 10).Select(i => $"{{\"name\":\"f{i}\",\"entity\":\"card\",\"aggregate\":\"count\",\"filter\":{{\"field\":\"amount\",\"op\":\">\",\"value\":{i}}}}}")) + "]}", "CATALOG_INVALID", "$.entities.card", "10 different filters; at most 9" },
         { "{\"features\":[" + string.Join(",", Enumerable.Range(0, 513).Select(i => $"{{\"name\":\"f{i}\",\"field\":\"amount\"}}")) + "]}", "CATALOG_INVALID", "$.features", "513 features; at most 512" },
+        { "{\"entities\":{\"card\":[\"card\"]},\"features\":[" + string.Join(",", Enumerable.Range(0, 9).Select(i => $"{{\"name\":\"f{i}\",\"entity\":\"card\",\"aggregate\":\"time_since_last\",\"window\":\"7d\",\"count\":64}}")) + "]}", "CATALOG_INVALID", "$.features[8]", "576 columns; at most 512" },
+        { Counted("last", "\"of\":\"amount\",\"count\":3"), "CATALOG_INVALID", "$.features[0]", "count needs a window" },
+        { Counted("max", "\"of\":\"amount\",\"window\":\"7d\",\"count\":3"), "CATALOG_INVALID", "$.features[0]", "count goes with last and time_since_last" },
+        { Counted("last", "\"of\":\"amount\",\"window\":\"7d\",\"count\":65"), "CATALOG_INVALID", "$.features[0]", "1 to 64" },
+        { Counted("last", "\"of\":\"amount\",\"window\":\"7d\",\"count\":2.5"), "CATALOG_INVALID", "$.features[0]", "a whole number" },
+        { Counted("last", "\"of\":\"amount\",\"window\":\"7d\",\"count\":2},{\"name\":\"a_2\",\"field\":\"amount\""), "CATALOG_INVALID", "$.features[1]", "declared twice" },
     };
 
     [Theory]
     [MemberData(nameof(BadCatalogs))]
     public void BadCatalog_IsNamedWithItsFault(string json, string code, string path, string words) => AssertOnly(json, code, path, words);
+
+    private static string Counted(string aggregate, string members) =>
+        "{\"entities\":{\"card\":[\"card\"]},\"features\":[{\"name\":\"a\",\"entity\":\"card\",\"aggregate\":\"" + aggregate + "\"," + members + "}]}";
 
     [Fact]
     public void EveryFault_IsReportedAtOnce()

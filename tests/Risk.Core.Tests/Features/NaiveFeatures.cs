@@ -11,15 +11,22 @@ internal sealed record Spec(string Aggregate, string Entity = "card")
     public bool? Current { get; init; }
     public double? Default { get; init; }
     public Filter? Filter { get; init; }
+    /// <summary>Of a declaration with a count, which column this is; the first declares them all.</summary>
+    public int Nth { get; init; }
+    public int Count { get; init; }
 
-    public string Name => string.Concat(
-        $"{Entity}_{Aggregate}_{Of}_{Window / 1000}_{Delay / 1000}_{Current}_{Default?.ToString(CultureInfo.InvariantCulture)}_{Filter?.Name}".Where(c => char.IsAsciiLetterOrDigit(c) || c == '_'));
+    public string Name => Count == 0 ? DeclaredName : $"{DeclaredName}_{Nth}";
+
+    private string DeclaredName => string.Concat(
+        $"{Entity}_{Aggregate}_{Of}_{Window / 1000}_{Delay / 1000}_{Current}_{Default?.ToString(CultureInfo.InvariantCulture)}_{Filter?.Name}_{Count}".Where(c => char.IsAsciiLetterOrDigit(c) || c == '_'));
 
     public bool CountsCurrent => Current ?? Aggregate is not ("last" or "time_since_last" or "time_since_first");
 
-    public string Json => "{" + string.Join(",", new[]
+    /// <summary>Null where an earlier column's declaration makes this one, too.</summary>
+    public string? Json => Nth > 1 ? null : "{" + string.Join(",", new[]
     {
-        $"\"name\":\"{Name}\"", $"\"aggregate\":\"{Aggregate}\"", $"\"entity\":\"{Entity}\"",
+        $"\"name\":\"{DeclaredName}\"", Count == 0 ? null : $"\"count\":{Count}",
+        $"\"aggregate\":\"{Aggregate}\"", $"\"entity\":\"{Entity}\"",
         Of is null ? null : $"\"of\":\"{Of}\"",
         Window == 0 ? null : $"\"window\":\"{Window / 1000}ms\"",
         Delay == 0 ? null : $"\"delay\":\"{Delay / 1000}ms\"",
@@ -105,6 +112,10 @@ internal sealed class NaiveFeatures(IReadOnlyList<Spec> specs, long idle, long g
         if (spec.Aggregate == "count") { return new(inside.Length, 0); }
         if (spec.Aggregate == "label_count") { return new(inside.Count(e => e.Labelled), 0); }
         if (inside.Length == 0) { return new(spec.Default ?? double.NaN, 0); }
+        // Of equal times the one that arrived last is the newest: the list is in order of arrival, and sorting is stable.
+        int nth = Math.Max(1, spec.Nth);
+        if (inside.Length < nth) { return new(spec.Default ?? double.NaN, 0); }
+        Known newest = inside.OrderBy(e => e.Time).ElementAt(inside.Length - nth);
         double[] values = [.. inside.Select(e => spec.Of == "fee" ? e.Event.Fee!.Value : e.Event.Amount)];
         double scale = 1e-9 * values.Max(Math.Abs);
         double mean = (double)(values.Sum(v => (decimal)v) / values.Length);
@@ -116,22 +127,11 @@ internal sealed class NaiveFeatures(IReadOnlyList<Spec> specs, long idle, long g
             "min" => new(values.Min(), 0),
             "max" => new(values.Max(), 0),
             "distinct" => new(inside.Select(e => spec.Of == "shop" ? e.Event.Shop : e.Event.Card).Distinct().Count(), 0),
-            "last" => new(Newest(inside, spec), 0),
-            "time_since_last" => new(Math.Max(0, now - inside.Max(e => e.Time)) * 1e-6, 0),
+            "last" => new(spec.Of == "fee" ? newest.Event.Fee!.Value : newest.Event.Amount, 0),
+            "time_since_last" => new(Math.Max(0, now - newest.Time) * 1e-6, 0),
             "time_since_first" => new(Math.Max(0, now - inside.Min(e => e.Time)) * 1e-6, 0),
             "label_rate" => new((double)inside.Count(e => e.Labelled) / inside.Length, 0),
             _ => throw new ArgumentException(spec.Aggregate, nameof(spec)),
         };
-    }
-
-    // Of equal times the one that arrived last: the list is in order of arrival.
-    private static double Newest(Known[] inside, Spec spec)
-    {
-        Known newest = inside[0];
-        foreach (Known e in inside)
-        {
-            if (e.Time >= newest.Time) { newest = e; }
-        }
-        return spec.Of == "fee" ? newest.Event.Fee!.Value : newest.Event.Amount;
     }
 }

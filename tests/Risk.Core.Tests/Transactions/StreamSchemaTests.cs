@@ -20,7 +20,7 @@ public sealed class StreamSchemaTests
         Assert.Equal(7 * Micro.Day, schema.LabelDelay);
         Assert.Equal(new LabelRule(7 * Micro.Day, true, "transaction_id", "fraud", null), schema.Labels);
         Assert.Equal(new AmountField(0, "EUR"), schema.Amount);
-        Assert.Equal(new RecordedStream("transactions.csv.gz", "labels.csv"), schema.Recorded);
+        Assert.Equal(new RecordedStream(null, "transactions.csv.gz", "labels.csv"), schema.Recorded);
         Assert.Equal("card-fraud@1", schema.Model);
         Assert.Equal(new EvaluationSplit(new(2018, 7, 25), new(2018, 7, 31), new(2018, 8, 8), new(2018, 8, 14), 7 * Micro.Day, 0, 100), schema.Evaluation);
         Assert.Equal(Sha256Digest.Of(bytes), schema.Digest);
