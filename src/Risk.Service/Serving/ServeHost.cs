@@ -418,7 +418,8 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     [ThreadStatic]
     private static byte[]? t_buffer;
 
-    private bool IsOther(string owner) => owner.Length > 0 && owner != (_options.Configuration.Advertise ?? Address);
+    // A cluster's silo (silo://…), which may have had the partition before, does not answer in this way.
+    private bool IsOther(string owner) => owner.StartsWith("http", StringComparison.Ordinal) && owner != (_options.Configuration.Advertise ?? Address);
 
     private IReadOnlyList<PartitionOwner> Owners()
     {
