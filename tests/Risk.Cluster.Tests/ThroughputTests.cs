@@ -11,9 +11,9 @@ namespace Risk.Cluster.Tests;
 /// </summary>
 public sealed class ThroughputTests(ITestOutputHelper output)
 {
-    private const int Warm = 20_480, PerBatch = 512, AtOnce = 8, Customers = 2_000, Kafkas = 50_000;
-    private static readonly int[] s_silos = [1, 2, 1, 2, 1, 2];
-    private static readonly TimeSpan s_answerMax = TimeSpan.FromSeconds(120), s_time = TimeSpan.FromSeconds(10);
+    private const int PerBatch = 512, AtOnce = 8, Customers = 2_000, Kafkas = 80_000, KafkasWarm = 80_000;
+    private static readonly int[] s_silos = [1, 2, 1, 2];
+    private static readonly TimeSpan s_answerMax = TimeSpan.FromSeconds(120), s_warm = TimeSpan.FromSeconds(18), s_time = TimeSpan.FromSeconds(15);
 
     [SoakFact]
     public async Task BatchesByCall()
@@ -25,7 +25,8 @@ public sealed class ThroughputTests(ITestOutputHelper output)
             List<TestSilo> silos = [.. Enumerable.Range(0, count).Select(i => cluster.StartSilo($"{i}"))];
             RiskClusterClient client = cluster.Connect();
             int next = 0;
-            await Load(client, () => next < Warm);
+            var warming = Stopwatch.StartNew();
+            await Load(client, () => warming.Elapsed < s_warm);
             Assert.Equal(count, (await Task.WhenAll(Enumerable.Range(0, TestCluster.Partitions).Select(p => client.Shard(p).Place()))).Select(p => p.Silo).Distinct().Count());
             int begun = next;
             var meter = new Meter(cluster, silos);
@@ -55,13 +56,13 @@ public sealed class ThroughputTests(ITestOutputHelper output)
             using var topics = new TestTopics();
             using var cluster = new TestCluster(topics.Broker.BootstrapServers);
             List<TestSilo> silos = [.. Enumerable.Range(0, count).Select(i => cluster.StartSilo($"{i}"))];
-            topics.Send(0, Warm, Customers);
-            topics.WaitForDecisions(Warm, cluster);
+            topics.Send(0, KafkasWarm, Customers);
+            topics.WaitForDecisions(KafkasWarm, cluster);
             var meter = new Meter(cluster, silos);
-            topics.Send(Warm, Warm + Kafkas, Customers);
-            topics.WaitForDecisions(Warm + Kafkas, cluster);
+            topics.Send(KafkasWarm, KafkasWarm + Kafkas, Customers);
+            topics.WaitForDecisions(KafkasWarm + Kafkas, cluster);
             runs.Add(meter.Read("by Kafka", Kafkas));
-            cluster.AssertOneDecisionEach(Warm + Kafkas);
+            cluster.AssertOneDecisionEach(KafkasWarm + Kafkas);
         }
         Say(runs);
     }
@@ -75,12 +76,12 @@ public sealed class ThroughputTests(ITestOutputHelper output)
         static double Median(IEnumerable<Run> runs) => runs.Select(r => r.SiloMicros).Order().ElementAt(runs.Count() / 2);
     }
 
-    private sealed record Run(string Way, int Decisions, double Seconds, double[] Silos, double Database, double Own, double Machine)
+    private sealed record Run(string Way, int Decisions, double Seconds, double[] Silos, double Database, double Own, double Machine, string Threads)
     {
         public double SiloMicros => Silos.Sum() * 1e6 / Decisions;
 
         public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-            $"{Way}, {Silos.Length} silo(s): {Decisions / Seconds:F0} decisions/s ({Decisions} in {Seconds:F1} s); processor time a decision: silos {SiloMicros:F1} us, PostgreSQL {Database * 1e6 / Decisions:F1} us, load and broker {Own * 1e6 / Decisions:F1} us; cores busy: silos {string.Join(" + ", Silos.Select(s => (s / Seconds).ToString("F2", CultureInfo.InvariantCulture)))}, PostgreSQL {Database / Seconds:F2}, this process {Own / Seconds:F2}, other people's {Math.Max(0, Machine - Silos.Sum() - Database - Own) / Seconds:F2}, of {Environment.ProcessorCount}");
+            $"{Way}, {Silos.Length} silo(s): {Decisions / Seconds:F0} decisions/s ({Decisions} in {Seconds:F1} s); processor time a decision: silos {SiloMicros:F1} us, PostgreSQL {Database * 1e6 / Decisions:F1} us, load and broker {Own * 1e6 / Decisions:F1} us; cores busy: silos {string.Join(" + ", Silos.Select(s => (s / Seconds).ToString("F2", CultureInfo.InvariantCulture)))}, PostgreSQL {Database / Seconds:F2}, this process {Own / Seconds:F2}, other people's {Math.Max(0, Machine - Silos.Sum() - Database - Own) / Seconds:F2}, of {Environment.ProcessorCount}; the silos' threads, us a decision: {Threads}");
     }
 
     /// <summary>Processor time of everybody who takes part, from here on.</summary>
@@ -91,6 +92,7 @@ public sealed class ThroughputTests(ITestOutputHelper output)
         private readonly int _postmaster;
         private readonly double[] _before;
         private readonly double _database, _own, _machine;
+        private readonly Dictionary<string, double> _threads;
 
         public Meter(TestCluster cluster, List<TestSilo> silos)
         {
@@ -98,12 +100,29 @@ public sealed class ThroughputTests(ITestOutputHelper output)
             _postmaster = int.Parse(cluster.Query<string>("SELECT pg_read_file('postmaster.pid')").Split('\n')[0], CultureInfo.InvariantCulture);
             _before = [.. silos.Select(s => s.Process.Processor.TotalSeconds)];
             (_database, _own, _machine) = (Database(), Own(), Machine());
+            _threads = Threads();
             Clock = Stopwatch.StartNew();
         }
 
         public Stopwatch Clock { get; }
 
-        public Run Read(string way, int decisions) => new(way, decisions, Clock.Elapsed.TotalSeconds, [.. _silos.Zip(_before, (s, b) => s.Process.Processor.TotalSeconds - b)], Database() - _database, Own() - _own, Machine() - _machine);
+        public Run Read(string way, int decisions) => new(way, decisions, Clock.Elapsed.TotalSeconds, [.. _silos.Zip(_before, (s, b) => s.Process.Processor.TotalSeconds - b)], Database() - _database, Own() - _own, Machine() - _machine, Threads(decisions));
+
+        private string Threads(int decisions) => string.Join(", ", Threads().Select(t => (t.Key, Micros: (t.Value - _threads.GetValueOrDefault(t.Key)) * 1e6 / decisions)).Where(t => t.Micros >= 0.5).OrderByDescending(t => t.Micros)
+            .Select(t => string.Create(CultureInfo.InvariantCulture, $"{t.Key} {t.Micros:F1}")));
+
+        /// <summary>Processor time of the silos' threads, by their names.</summary>
+        private Dictionary<string, double> Threads()
+        {
+            var sums = new Dictionary<string, double>();
+            foreach (string file in _silos.SelectMany(s => Directory.EnumerateDirectories($"/proc/{s.Process.Id}/task")))
+            {
+                string[] parts = File.ReadAllText($"{file}/stat").Split('(', ')');
+                string[] stat = parts[^1].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                sums[parts[1]] = sums.GetValueOrDefault(parts[1]) + stat[11..13].Sum(ticks => double.Parse(ticks, CultureInfo.InvariantCulture)) * Tick;
+            }
+            return sums;
+        }
 
         private static double Own()
         {
