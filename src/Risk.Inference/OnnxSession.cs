@@ -2,59 +2,70 @@ using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Risk.Core.Models;
-using Risk.Inference.Forests;
+using Risk.Inference.Devices;
 
 namespace Risk.Inference;
 
 /// <summary>
-/// Scores rows with ONNX Runtime on the processor: one thread, inputs and outputs bound once to pinned buffers, one binding
-/// for each padded batch size, so a call copies the rows in, runs, and copies the scores out, and allocates nothing
-/// (<c>risk bench model-run</c>). The padding rows hold what an earlier batch left; no row influences another.
+/// Scores rows with ONNX Runtime, on the processor or on an accelerator: inputs and outputs bound once to buffers that do not
+/// move, one binding for each padded batch size, so a call copies the rows in, runs, and copies the scores out, and allocates
+/// nothing (<c>risk bench model-run</c>). The padding rows hold what an earlier batch left; no row influences another.
+/// <para>
+/// On an accelerator every node must run there. A node that ONNX Runtime gives to the CPU instead is
+/// <see cref="DeviceCodes.Fallback"/> at opening, with the nodes' names: a device that only seems to compute is worse than none
+/// (https://github.com/microsoft/onnxruntime/issues/23612).
+/// </para>
 /// </summary>
 public sealed unsafe class OnnxSession : IScorer
 {
+    private const int FallbackNodesShown = 8;
+
     private readonly InferenceSession _session;
-    private readonly RunOptions _runOptions = new();
-    private readonly AlignedBuffer<float> _input;
-    private readonly AlignedBuffer<float> _output;
+    private readonly HostBuffer _input, _output;
     private readonly int _outputWidth;
-    private readonly int[] _bindingOfCount; // for a count of rows, the first binding that holds as many
-    private readonly Binding[] _bindings;
+    private readonly int[] _laneOfCount; // for a count of rows, the first lane that holds as many
+    private readonly SessionLane[] _lanes;
+    private readonly Lock? _gate; // of the device; none on the processor
+    private volatile bool _isKilled;
 
-    private OnnxSession(InferenceSession session, string inputName, string outputName, int featureCount, int outputRank, int outputWidth, int batchSizeMax)
+    private OnnxSession(SessionShape shape, int batchSizeMax, AcceleratorDevice? device)
     {
-        _session = session;
-        _outputWidth = outputWidth;
-        FeatureCount = featureCount;
+        _session = shape.Session;
+        _gate = device is null || device.IsCpu ? null : device.Gate;
+        _outputWidth = shape.OutputWidth;
+        ExecutionProvider = device?.ExecutionProvider ?? "CPUExecutionProvider";
+        Device = device?.Name ?? "cpu";
+        FeatureCount = shape.FeatureCount;
         BatchSizeMax = batchSizeMax;
-        _input = new AlignedBuffer<float>(batchSizeMax * featureCount);
-        _output = new AlignedBuffer<float>(batchSizeMax * outputWidth);
+        _input = HostBuffer.Create(batchSizeMax * shape.FeatureCount, device);
+        _output = HostBuffer.Create(batchSizeMax * shape.OutputWidth, device);
 
-        var sizes = BatchSizes(batchSizeMax);
-        _bindings = new Binding[sizes.Count];
-        _bindingOfCount = new int[batchSizeMax + 1];
-        for (int i = 0, count = 0; i < sizes.Count; i++)
+        Sizes = device is null || device.IsCpu ? BatchSizes(batchSizeMax) : DeviceBatchSizes(batchSizeMax);
+        _lanes = SessionLane.Open(shape, Sizes, _input, _output, device, IsCaptured(device));
+        _laneOfCount = new int[batchSizeMax + 1];
+        for (int i = 0, count = 0; i < Sizes.Count; i++)
         {
-            long[] outputShape = outputRank == 1 ? [sizes[i]] : [sizes[i], outputWidth];
-            _bindings[i] = new Binding(session, inputName, outputName, _input, _output, [sizes[i], featureCount], outputShape);
-            for (; count <= sizes[i]; count++)
+            for (; count <= Sizes[i]; count++)
             {
-                _bindingOfCount[count] = i;
+                _laneOfCount[count] = i;
             }
         }
     }
 
     /// <inheritdoc/>
-    public string ExecutionProvider => "CPUExecutionProvider";
+    public string ExecutionProvider { get; }
 
     /// <inheritdoc/>
-    public string Device => "cpu";
+    public string Device { get; }
 
     /// <inheritdoc/>
     public int FeatureCount { get; }
 
     /// <inheritdoc/>
     public int BatchSizeMax { get; }
+
+    /// <summary>The padded batch sizes, rising; the last is <see cref="BatchSizeMax"/>.</summary>
+    public IReadOnlyList<int> Sizes { get; }
 
     /// <summary>Opens a session, or says why the model cannot be served.</summary>
     /// <param name="onnx">The whole file, already verified against its digest; nothing else is read.</param>
@@ -67,9 +78,21 @@ public sealed unsafe class OnnxSession : IScorer
         string outputName,
         int batchSizeMax,
         [NotNullWhen(true)] out OnnxSession? session,
+        [NotNullWhen(false)] out ModelRefusal? refusal) => TryOpen(onnx, featureCount, outputName, batchSizeMax, null, out session, out refusal);
+
+    /// <inheritdoc cref="TryOpen(byte[], int, string, int, out OnnxSession?, out ModelRefusal?)"/>
+    /// <param name="device">Where every node must run; null for the processor.</param>
+    public static bool TryOpen(
+        byte[] onnx,
+        int featureCount,
+        string outputName,
+        int batchSizeMax,
+        AcceleratorDevice? device,
+        [NotNullWhen(true)] out OnnxSession? session,
         [NotNullWhen(false)] out ModelRefusal? refusal)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSizeMax, 1);
+        OnnxRuntimeLibrary.UseConfigured();
         session = null;
         refusal = OnnxInspector.Inspect(onnx);
         if (refusal is not null)
@@ -77,22 +100,44 @@ public sealed unsafe class OnnxSession : IScorer
             return false;
         }
 
+        if (device is null)
+        {
+            return TryOpenChecked(onnx, featureCount, outputName, batchSizeMax, null, out session, out refusal);
+        }
+
+        lock (device.Gate)
+        {
+            return TryOpenChecked(onnx, featureCount, outputName, batchSizeMax, device, out session, out refusal);
+        }
+    }
+
+    private static bool TryOpenChecked(
+        byte[] onnx,
+        int featureCount,
+        string outputName,
+        int batchSizeMax,
+        AcceleratorDevice? device,
+        [NotNullWhen(true)] out OnnxSession? session,
+        [NotNullWhen(false)] out ModelRefusal? refusal)
+    {
+        (session, refusal) = (null, null);
         InferenceSession? opened = null;
         try
         {
-            using var options = Options();
+            using var options = Options(device);
             opened = new InferenceSession(onnx, options);
-            refusal = CheckSignature(opened, featureCount, outputName, out var outputRank, out var outputWidth);
+            refusal = CheckSignature(opened, featureCount, outputName, out var outputRank, out var outputWidth) ?? CheckAssignment(opened, device);
             if (refusal is null)
             {
-                session = new OnnxSession(opened, opened.InputNames[0], outputName, featureCount, outputRank, outputWidth, batchSizeMax);
+                var shape = new SessionShape(opened, opened.InputNames[0], outputName, featureCount, outputRank, outputWidth);
+                session = new OnnxSession(shape, batchSizeMax, device);
                 opened = null;
                 return true;
             }
         }
-        catch (OnnxRuntimeException e)
+        catch (Exception e) when (e is OnnxRuntimeException or InvalidOperationException)
         {
-            refusal = new ModelRefusal(ModelCodes.Unsupported, $"ONNX Runtime does not load the model: {e.Message}");
+            refusal = new ModelRefusal(ModelCodes.Unsupported, $"ONNX Runtime does not load the model{(device is null ? "" : $" on {device.Name}")}: {e.Message.Trim()}");
         }
         finally
         {
@@ -112,11 +157,7 @@ public sealed unsafe class OnnxSession : IScorer
         }
 
         rows[..(count * FeatureCount)].CopyTo(_input.Span);
-        try
-        {
-            _session.RunWithBinding(_runOptions, _bindings[_bindingOfCount[count]].Io);
-        }
-        catch (OnnxRuntimeException)
+        if (_isKilled || !Run(_lanes[_laneOfCount[count]]))
         {
             return ScoringStatus.DeviceLost;
         }
@@ -132,20 +173,62 @@ public sealed unsafe class OnnxSession : IScorer
         return isValid ? ScoringStatus.Scored : ScoringStatus.OutputInvalid;
     }
 
+    /// <summary>
+    /// Runs every batch size once on zeros, so that shaders are compiled, graphs captured and memory taken before the first batch
+    /// that somebody waits for; false when one of them fails.
+    /// </summary>
+    public bool WarmUp()
+    {
+        _input.Span.Clear();
+        return Array.TrueForAll(_lanes, lane => Run(lane) && Run(lane));
+    }
+
+    /// <summary>Ends the session as the loss of its device would: this and every later call is <see cref="ScoringStatus.DeviceLost"/>. For drills; on any thread.</summary>
+    public void Kill()
+    {
+        _isKilled = true;
+        Array.ForEach(_lanes, lane => lane.Kill());
+    }
+
+    private bool Run(SessionLane lane)
+    {
+        if (_gate is null)
+        {
+            return lane.Run();
+        }
+
+        lock (_gate)
+        {
+            return lane.Run();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var binding in _bindings)
+        _gate?.Enter();
+        Array.ForEach(_lanes, lane => lane.Dispose());
+        _session.Dispose();
+        _input.Dispose();
+        _output.Dispose();
+        _gate?.Exit();
+    }
+
+    /// <summary>1, 2, 4, … and the largest: what an accelerator compiles or captures for each size is kept, so there are few.</summary>
+    internal static List<int> DeviceBatchSizes(int batchSizeMax)
+    {
+        var sizes = new List<int>();
+        for (var size = 1; size < batchSizeMax; size *= 2)
         {
-            binding.Dispose();
+            sizes.Add(size);
         }
 
-        _runOptions.Dispose();
-        _session.Dispose();
+        sizes.Add(batchSizeMax);
+        return sizes;
     }
 
     /// <summary>One thread, no spinning: the engine's own threads share the processors, and one thread adds trees in one order.</summary>
-    internal static SessionOptions Options()
+    internal static SessionOptions Options(AcceleratorDevice? device = null)
     {
         var options = new SessionOptions
         {
@@ -156,7 +239,31 @@ public sealed unsafe class OnnxSession : IScorer
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
         };
         options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+        if (device is not null && !device.IsCpu)
+        {
+            // Which node goes where can be asked for since ONNX Runtime 1.24; before, opening just fails, without the names.
+            options.AddSessionConfigEntry(OrtInterop.IsAvailable ? "session.record_ep_graph_assignment_info" : "session.disable_cpu_ep_fallback", "1");
+            device.Append(options);
+        }
+
         return options;
+    }
+
+    private static bool IsCaptured(AcceleratorDevice? device) => device?.Configuration.Options.GetValueOrDefault("enable_cuda_graph") is "1" or "true" or "True";
+
+    private static ModelRefusal? CheckAssignment(InferenceSession session, AcceleratorDevice? device)
+    {
+        if (device is null || device.IsCpu || !OrtInterop.IsAvailable)
+        {
+            return null;
+        }
+
+        var elsewhere = OrtInterop.Assignment(session).FindAll(node => node.ExecutionProvider != device.ExecutionProvider);
+        return elsewhere.Count == 0
+            ? null
+            : new ModelRefusal(
+                DeviceCodes.Fallback,
+                $"{device.ExecutionProvider} lacks operators of the model, and {elsewhere.Count} nodes would run elsewhere without notice: {string.Join(", ", elsewhere.Take(FallbackNodesShown).Select(n => $"'{n.Name}' ({n.OperatorType}, {n.ExecutionProvider})"))}{(elsewhere.Count > FallbackNodesShown ? ", ..." : "")}; give {device.Name} a variant of the model made of operators that it has");
     }
 
     /// <summary>Every size up to 128, then steps of an eighth or less: at most 12 % of the work is padding.</summary>
@@ -205,37 +312,4 @@ public sealed unsafe class OnnxSession : IScorer
 
     private static string Shape(NodeMetadata metadata) =>
         metadata.IsTensor ? $"{metadata.ElementDataType} [{string.Join(", ", metadata.Dimensions.Select(d => d < 0 ? "N" : d.ToString(System.Globalization.CultureInfo.InvariantCulture)))}]" : metadata.OnnxValueType.ToString();
-
-    /// <summary>One batch size: both buffers as tensors of its shape, bound to the graph's input and output.</summary>
-    private sealed class Binding : IDisposable
-    {
-        private readonly OrtValue _input;
-        private readonly OrtValue _output;
-
-        public Binding(
-            InferenceSession session, string inputName, string outputName, AlignedBuffer<float> input, AlignedBuffer<float> output, long[] inputShape, long[] outputShape)
-        {
-            _input = Tensor(input, inputShape);
-            _output = Tensor(output, outputShape);
-            Io = session.CreateIoBinding();
-            Io.BindInput(inputName, _input);
-            Io.BindOutput(outputName, _output);
-        }
-
-        public OrtIoBinding Io { get; }
-
-        public void Dispose()
-        {
-            Io.Dispose();
-            _input.Dispose();
-            _output.Dispose();
-        }
-
-        private static OrtValue Tensor(AlignedBuffer<float> buffer, long[] shape) => OrtValue.CreateTensorValueWithData(
-            OrtMemoryInfo.DefaultInstance,
-            TensorElementType.Float,
-            shape,
-            (nint)buffer.Pointer,
-            shape.Aggregate((long)sizeof(float), (product, size) => product * size));
-    }
 }

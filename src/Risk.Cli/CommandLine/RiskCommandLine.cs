@@ -23,6 +23,7 @@ internal static class RiskCommandLine
             ShowVerb.Create(),
             ExplainVerb.Create(),
             ModelVerb.Create(),
+            Accelerators.AcceleratorsVerb.Create(),
             BenchVerb.Create(),
             BenchPartVerb.Create(),
             DoctorVerb.Create(),

@@ -55,6 +55,18 @@ public sealed record PriceBook(
     /// <summary>Machines of one price book.</summary>
     public const int MachineCountMax = 256;
 
+    /// <summary>Days after which a price is stale where the book does not say: three years.</summary>
+    public const int AgeDaysMaxDefault = 1_096;
+
+    /// <summary>Prices (not watts, not years) that are older are <c>PRICE_STALE</c>.</summary>
+    public int AgeDaysMax { get; init; } = AgeDaysMaxDefault;
+
+    /// <summary>Currencies that prices may be in beside the book's own.</summary>
+    public IReadOnlyList<CurrencyRate> Currencies { get; init; } = [];
+
+    /// <summary>Accelerators.</summary>
+    public IReadOnlyList<DevicePrice> Devices { get; init; } = [];
+
     /// <summary>
     /// Reads a price book. On false, <paramref name="errors"/> names everything that is wrong by file and JSON path:
     /// <c>PRICE_MISSING</c> (a figure, or its unit, source, date or basis), <c>PRICE_INVALID</c> (negative, out of its
@@ -66,6 +78,81 @@ public sealed record PriceBook(
     {
         book = new PriceBookReader(file, errors).Read(bytes);
         return book is not null;
+    }
+
+    /// <summary>
+    /// The same for an engine, which goes on with the CPU when an accelerator's price is wrong: a device with a fault is left
+    /// out, and <paramref name="deviceErrors"/> says why. False only when the machines cannot be priced.
+    /// </summary>
+    public static bool TryReadForEngine(
+        ReadOnlyMemory<byte> bytes, string file, ICollection<DefinitionError> errors, ICollection<DefinitionError> deviceErrors, [NotNullWhen(true)] out PriceBook? book)
+    {
+        book = new PriceBookReader(file, errors).Read(bytes, deviceErrors);
+        return book is not null;
+    }
+
+    /// <summary>
+    /// A device that may be used today. False leaves one error or more: <c>PRICE_MISSING</c> when the book has no such device
+    /// or not for that tenure, <c>PRICE_STALE</c> for each of its prices, and each exchange rate they need, that is too old.
+    /// </summary>
+    /// <param name="tenure">Bought or rented; null for the device's own.</param>
+    /// <param name="ageDaysMax">In place of the book's.</param>
+    public bool TryDevice(
+        string name, Tenure? tenure, DateOnly today, int? ageDaysMax, ICollection<DefinitionError> errors, [NotNullWhen(true)] out DevicePrice? device)
+    {
+        int index = Devices.ToList().FindIndex(candidate => candidate.Name == name);
+        device = index < 0 ? null : Devices[index];
+        if (device is null)
+        {
+            errors.Add(new DefinitionError("PRICE_MISSING", Name, "$.devices", $"has no '{name}'; until its price is there, it gets no work"));
+            return false;
+        }
+        if (!device.CanBe(tenure ?? device.Tenure))
+        {
+            errors.Add(new DefinitionError("PRICE_MISSING", Name, $"$.devices[{index}]", $"{name} has no {(tenure == Tenure.Owned ? "purchase price" : "hourly price")}"));
+            device = null;
+            return false;
+        }
+        int before = errors.Count;
+        PriceFigure price = (tenure ?? device.Tenure) == Tenure.Owned ? device.Purchase!.Value : device.Hourly!.Value;
+        RequireFresh(price, $"$.devices[{index}].{((tenure ?? device.Tenure) == Tenure.Owned ? "purchase" : "hourly")}", today, ageDaysMax, errors);
+        if (RateOf(price) is { } rate)
+            RequireFresh(rate.Rate, $"$.currencies[{Currencies.ToList().IndexOf(rate)}].rate", today, ageDaysMax, errors);
+        if (errors.Count == before)
+            return true;
+        device = null;
+        return false;
+    }
+
+    /// <summary>Adds <c>PRICE_STALE</c> for the price of power and of a machine's hours where they are too old. An engine says so and goes on.</summary>
+    public void RequireFreshMachine(MachinePrice machine, DateOnly today, int? ageDaysMax, ICollection<DefinitionError> errors)
+    {
+        int index = Machines.ToList().IndexOf(machine);
+        if (machine.Tenure == Tenure.Rented)
+        {
+            RequireFresh(machine.Hourly, $"$.machines[{index}].hourly", today, ageDaysMax, errors);
+            return;
+        }
+        RequireFresh(machine.Purchase, $"$.machines[{index}].purchase", today, ageDaysMax, errors);
+        RequireFresh(Power, "$.power", today, ageDaysMax, errors);
+    }
+
+    /// <summary>A price in the book's currency, low and high ends of price and rate taken together.</summary>
+    public Estimate InCurrency(in PriceFigure price) =>
+        RateOf(price) is { } rate ? Estimate.Of(price) * Estimate.Of(rate.Rate) : Estimate.Of(price);
+
+    /// <summary>The rate that a price needs; null when it is in the book's currency.</summary>
+    public CurrencyRate? RateOf(in PriceFigure price)
+    {
+        string currency = price.Unit.Split('/')[0];
+        return currency == Currency ? null : Currencies.FirstOrDefault(rate => rate.Currency == currency);
+    }
+
+    private void RequireFresh(in PriceFigure figure, string path, DateOnly today, int? ageDaysMax, ICollection<DefinitionError> errors)
+    {
+        int age = today.DayNumber - figure.Date.DayNumber, max = ageDaysMax ?? AgeDaysMax;
+        if (age > max)
+            errors.Add(new DefinitionError("PRICE_STALE", Name, path, $"is of {figure.Date:yyyy-MM-dd}, {age} days old, and {max} are allowed: look it up again, or raise ageDaysMax"));
     }
 
     public bool TryMachine(string name, [NotNullWhen(true)] out MachinePrice? machine)

@@ -8,10 +8,11 @@ namespace Risk.Core.Costs;
 /// Reads a price book:
 /// <code>
 /// { "name": "default", "version": 1, "currency": "EUR", "note": "for people",
-///   "power": FIGURE, "pue": FIGURE,
+///   "ageDaysMax": 2000, "power": FIGURE, "pue": FIGURE,
 ///   "machines": [ { "name": "cpu-2", "tenure": "rented|owned", "cores": 2, "note": "for people",
 ///     "purchase": FIGURE, "lifeYears": FIGURE, "hourly": FIGURE, "idleWatts": FIGURE, "fullWatts": FIGURE,
-///     "utilisation": FIGURE, "cpuMicrosPerDecision": FIGURE } ] }
+///     "utilisation": FIGURE, "cpuMicrosPerDecision": FIGURE } ],
+///   "currencies": […], "devices": […] }                        see <see cref="DevicePriceReader"/>; ageDaysMax and both may be left out
 /// FIGURE: see <see cref="FigureReader"/>
 /// </code>
 /// Used once.
@@ -32,14 +33,15 @@ internal sealed class PriceBookReader
         _figures = new FigureReader(_reader, Missing, Invalid);
     }
 
-    public PriceBook? Read(ReadOnlyMemory<byte> bytes)
+    /// <param name="deviceErrors">Where faults of devices and currencies go, each leaving out its device; null when they are faults of the book like any other.</param>
+    public PriceBook? Read(ReadOnlyMemory<byte> bytes, ICollection<DefinitionError>? deviceErrors = null)
     {
         int before = _errors.Count;
         using JsonDocument? document = _reader.Open(bytes, PriceBook.FileSizeMax);
         if (document is null)
             return null;
         JsonElement root = document.RootElement;
-        _reader.IsObject(root, "$", "name", "version", "currency", "note", "power", "pue", "machines");
+        _reader.IsObject(root, "$", "name", "version", "currency", "note", "ageDaysMax", "power", "pue", "currencies", "machines", "devices");
         if (root.ValueKind != JsonValueKind.Object)
             return null;
 
@@ -50,8 +52,18 @@ internal sealed class PriceBookReader
             _reader.Add(Invalid, "$.currency", "needs an ISO 4217 code such as EUR");
         PriceFigure power = Figure(root, "$", "power", $"{currency}/kWh", 0, 1_000);
         PriceFigure pue = Figure(root, "$", "pue", "1", 1, 10);
+        int ageDaysMax = root.TryGetProperty("ageDaysMax", out _) ? _reader.Integer(root, "$", "ageDaysMax", 1, 100_000) ?? 1 : PriceBook.AgeDaysMaxDefault;
         List<MachinePrice> machines = ReadMachines(root, currency);
-        return _errors.Count > before ? null : new PriceBook(name!, version!.Value, currency, power, pue, machines, Sha256Digest.Of(bytes.Span));
+        DefinitionReader deviceReader = deviceErrors is null ? _reader : new DefinitionReader(Invalid, _reader.File, deviceErrors);
+        DevicePriceReader devices = new(deviceReader, deviceErrors is null ? _figures : new FigureReader(deviceReader, Missing, Invalid), Missing, Invalid);
+        List<CurrencyRate> currencies = devices.ReadCurrencies(root, currency);
+        List<DevicePrice> prices = devices.ReadDevices(root, currency, currencies, machines);
+        return _errors.Count > before ? null : new PriceBook(name!, version!.Value, currency, power, pue, machines, Sha256Digest.Of(bytes.Span))
+        {
+            AgeDaysMax = ageDaysMax,
+            Currencies = currencies,
+            Devices = prices,
+        };
     }
 
     private List<MachinePrice> ReadMachines(JsonElement root, string currency)

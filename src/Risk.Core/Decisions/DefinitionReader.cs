@@ -14,6 +14,9 @@ internal sealed class DefinitionReader(string code, string file, ICollection<Def
 
     public string File => file;
 
+    /// <summary>Errors found so far, in this file and before it.</summary>
+    public int ErrorCount => errors.Count;
+
     public void Add(string faultCode, string path, string sentence) => errors.Add(new DefinitionError(faultCode, file, path, sentence));
 
     /// <summary>Opens the file; null when it is too large, not JSON, not UTF-8, or names a member twice.</summary>

@@ -3,7 +3,7 @@ using Risk.Core.Costs;
 namespace Risk.Core.Devices;
 
 /// <summary>
-/// What a maker's data sheet says of a device, in the figures that the stated model turns into time.
+/// What a maker's data sheet says of a device, in the figures that <see cref="DataSheetModel"/> turns into time.
 /// </summary>
 /// <param name="Precision">Of the operations: fp32, tf32, fp16, bf16, int8.</param>
 /// <param name="Operations">Peak, unit op/s (a multiply-add counts as two).</param>

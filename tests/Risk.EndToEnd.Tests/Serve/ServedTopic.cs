@@ -87,6 +87,39 @@ internal sealed class ServedTopic : IDisposable
         Assert.Equal(0, Interlocked.Read(ref _refused));
     }
 
+    /// <summary>Sends payments at a steady rate; every few seconds a process at random is killed and another started. All are sent when it returns.</summary>
+    /// <param name="seconds">At least; on a busy machine, where a start takes long, until there were <paramref name="killsMin"/>.</param>
+    /// <param name="killEvery">Seconds between two kills, from and to.</param>
+    public (long Sent, int Kills) SendAndKill(int perSecond, double seconds, int killsMin, (double From, double To) killEvery)
+    {
+        const int First = 500;
+        Send(0, First);
+        WaitForDecisions(First);
+        var random = new Random(20261122);
+        long sent = First;
+        int kills = 0;
+        var clock = Stopwatch.StartNew();
+        double nextKill = killEvery.From / 2;
+        while (clock.Elapsed.TotalSeconds < seconds || kills < killsMin)
+        {
+            long due = First + (long)(clock.Elapsed.TotalSeconds * perSecond);
+            Send(sent, due);
+            sent = Math.Max(sent, due);
+            if (clock.Elapsed.TotalSeconds >= nextKill)
+            {
+                ServeProcess victim = Processes[random.Next(Processes.Count)];
+                victim.Kill();
+                Processes.Remove(victim);
+                StartProcess();
+                kills++;
+                nextKill = clock.Elapsed.TotalSeconds + killEvery.From + (random.NextDouble() * (killEvery.To - killEvery.From));
+            }
+            Thread.Sleep(5);
+        }
+        Flush();
+        return (sent, kills);
+    }
+
     /// <summary>Waits until so many decisions were published.</summary>
     public void WaitForDecisions(long count, TimeSpan? patience = null)
     {

@@ -1,0 +1,163 @@
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using Risk.Core.Models;
+
+namespace Risk.Inference.Devices;
+
+/// <summary>How a lost device is tried again.</summary>
+/// <param name="First">Before the first try.</param>
+/// <param name="Longest">Each further wait is twice the last one, up to this.</param>
+public readonly record struct DeviceRetry(TimeSpan First, TimeSpan Longest)
+{
+    public static DeviceRetry Default { get; } = new(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1));
+}
+
+/// <summary>
+/// A model on an accelerator that may be lost. A call that fails marks the device down, once and with one event; from then on
+/// calls fail at once (<see cref="ScoringStatus.DeviceLost"/>), so the ladder scores the batch elsewhere, and nobody waits for a
+/// dead device. Meanwhile a session is opened anew, warmed up and checked on the golden rows, away from the scoring thread,
+/// with growing waits; when one conforms, the next batch uses it.
+/// <para>
+/// What it cannot see: a device that neither answers nor fails. Every driver known here has a watchdog that turns that into a failure.
+/// </para>
+/// </summary>
+public sealed class DeviceSession : IScorer
+{
+    private readonly AcceleratorDevice _device;
+    private readonly DeviceModel _model;
+    private readonly TimeProvider _clock;
+    private readonly DeviceRetry _retry;
+    private readonly Action<DeviceRefusal> _notify;
+    private readonly CancellationTokenSource _closing = new();
+    private readonly Lock _gate = new();
+    private OnnxSession? _session;
+    private Task _recovery = Task.CompletedTask;
+
+    private DeviceSession(AcceleratorDevice device, DeviceModel model, OnnxSession session, TimeProvider clock, DeviceRetry retry, Action<DeviceRefusal> notify)
+    {
+        (_device, _model, _session, _clock, _retry, _notify) = (device, model, session, clock, retry, notify);
+        BatchSizeMax = session.BatchSizeMax;
+        Sizes = session.Sizes;
+    }
+
+    /// <inheritdoc/>
+    public string ExecutionProvider => _device.ExecutionProvider;
+
+    /// <inheritdoc/>
+    public string Device => _device.Name;
+
+    /// <inheritdoc/>
+    public int FeatureCount => _model.FeatureCount;
+
+    /// <inheritdoc/>
+    public int BatchSizeMax { get; }
+
+    /// <inheritdoc cref="OnnxSession.Sizes"/>
+    public IReadOnlyList<int> Sizes { get; }
+
+    /// <summary>The form of the model that runs there.</summary>
+    public DeviceModel Model => _model;
+
+    public AcceleratorDevice Accelerator => _device;
+
+    public DeviceStatistics Statistics { get; } = new();
+
+    /// <summary>Opens the model on the device: every node must run there, every batch size is run once, and the golden scores must come out.</summary>
+    /// <param name="notify">Told once a loss (<c>DEVICE_LOST</c>), once a return (<see cref="DeviceCodes.Recovered"/>); on any thread.</param>
+    /// <param name="clock">Measures the waits between tries.</param>
+    public static bool TryOpen(
+        AcceleratorDevice device, DeviceModel model, int batchSizeMax, TimeProvider clock, DeviceRetry retry, Action<DeviceRefusal> notify,
+        [NotNullWhen(true)] out DeviceSession? session, [NotNullWhen(false)] out DeviceRefusal? refusal)
+    {
+        session = TryOpen(device, model, batchSizeMax, out OnnxSession? opened, out refusal) ? new DeviceSession(device, model, opened, clock, retry, notify) : null;
+        return session is not null;
+    }
+
+    /// <summary>One session, opened, warmed up and checked.</summary>
+    internal static bool TryOpen(AcceleratorDevice device, DeviceModel model, int batchSizeMax, [NotNullWhen(true)] out OnnxSession? session, [NotNullWhen(false)] out DeviceRefusal? refusal)
+    {
+        refusal = null;
+        if (!OnnxSession.TryOpen(model.Onnx, model.FeatureCount, model.OutputName, batchSizeMax, device, out session, out ModelRefusal? fault))
+        {
+            refusal = new DeviceRefusal(device.Name, fault.Code, fault.Reason);
+            return false;
+        }
+        if (!session.WarmUp()) { refusal = new DeviceRefusal(device.Name, DeviceCodes.Failed, $"{model.Name}@{model.Version} ({model.Variant}) fails on zeros at one of the batch sizes {string.Join(", ", session.Sizes)}; take a smaller largest batch"); }
+        else if (model.Check(session) is { } different) { refusal = new DeviceRefusal(device.Name, different.Code, different.Reason); }
+        if (refusal is null) { return true; }
+        session.Dispose();
+        session = null;
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
+    {
+        ScorerArguments.Check(this, rows, count, scores);
+        OnnxSession? session = Volatile.Read(ref _session);
+        if (session is null)
+        {
+            Statistics.Failed();
+            return ScoringStatus.DeviceLost;
+        }
+        long startedAt = Stopwatch.GetTimestamp();
+        ScoringStatus status = session.Score(rows, count, scores);
+        if (status == ScoringStatus.Scored)
+        {
+            Statistics.Scored(startedAt, count);
+            return status;
+        }
+        Statistics.Failed();
+        if (status == ScoringStatus.DeviceLost) { Lose(session); }
+        return status;
+    }
+
+    /// <summary>Ends the device's session as its loss would, for drills; recovery runs as always. On any thread.</summary>
+    public void Kill() => Volatile.Read(ref _session)?.Kill();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _closing.Cancel();
+        Task recovery;
+        lock (_gate) { recovery = _recovery; }
+        recovery.Wait();
+        Interlocked.Exchange(ref _session, null)?.Dispose();
+        _closing.Dispose();
+    }
+
+    private void Lose(OnnxSession session)
+    {
+        Volatile.Write(ref _session, null);
+        Statistics.Lost();
+        _notify(new DeviceRefusal(Device, ModelCodes.DeviceLost, string.Create(CultureInfo.InvariantCulture, $"{ExecutionProvider} failed under a batch; batches are scored on the CPU, and the device is tried again in {_retry.First.TotalSeconds:0.###} s")));
+        lock (_gate) { _recovery = Task.Run(() => Recover(session)); }
+    }
+
+    private async Task Recover(OnnxSession lost)
+    {
+        lost.Dispose();
+        for (TimeSpan wait = _retry.First; ; wait = wait * 2 < _retry.Longest ? wait * 2 : _retry.Longest)
+        {
+            try
+            {
+                await Task.Delay(wait, _clock, _closing.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            if (!TryOpen(_device, _model, BatchSizeMax, out OnnxSession? session, out _)) { continue; }
+            if (_closing.IsCancellationRequested)
+            {
+                session.Dispose();
+                return;
+            }
+            Statistics.Recovered();
+            Volatile.Write(ref _session, session);
+            _notify(new DeviceRefusal(Device, DeviceCodes.Recovered, $"{ExecutionProvider} conforms again and takes batches"));
+            return;
+        }
+    }
+}

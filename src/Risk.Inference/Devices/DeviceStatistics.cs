@@ -1,0 +1,63 @@
+using System.Diagnostics;
+
+namespace Risk.Inference.Devices;
+
+/// <summary>What a scorer has done so far. One thread writes, any thread reads.</summary>
+public sealed class DeviceStatistics
+{
+    private static readonly double s_microsPerTick = 1e6 / Stopwatch.Frequency;
+
+    private long _batches, _rows, _failures, _losses, _recoveries, _ticks, _requestTicks;
+    private volatile int _lastBatch;
+    private volatile bool _isUp = true;
+
+    /// <summary>Batches that were scored.</summary>
+    public long Batches => Volatile.Read(ref _batches);
+
+    /// <summary>Rows that were scored.</summary>
+    public long Rows => Volatile.Read(ref _rows);
+
+    /// <summary>Batches that came to nothing, for whatever reason; those offered while the device was down among them.</summary>
+    public long Failures => Volatile.Read(ref _failures);
+
+    /// <summary>Times that the device was lost, and that it came back.</summary>
+    public long Losses => Volatile.Read(ref _losses);
+
+    /// <inheritdoc cref="Losses"/>
+    public long Recoveries => Volatile.Read(ref _recoveries);
+
+    /// <summary>Rows of the last batch.</summary>
+    public int LastBatch => _lastBatch;
+
+    public bool IsUp => _isUp;
+
+    /// <summary>Time in calls that were scored.</summary>
+    public double ComputeMicros => Volatile.Read(ref _ticks) * s_microsPerTick;
+
+    /// <summary>The same, once for each row of a call: what all the rows together waited for the device.</summary>
+    public double RequestMicros => Volatile.Read(ref _requestTicks) * s_microsPerTick;
+
+    internal void Scored(long startedAt, int rows)
+    {
+        long ticks = Stopwatch.GetTimestamp() - startedAt;
+        Volatile.Write(ref _ticks, _ticks + ticks);
+        Volatile.Write(ref _requestTicks, _requestTicks + (ticks * rows));
+        Volatile.Write(ref _rows, _rows + rows);
+        Volatile.Write(ref _batches, _batches + 1);
+        _lastBatch = rows;
+    }
+
+    internal void Failed() => Volatile.Write(ref _failures, _failures + 1);
+
+    internal void Lost()
+    {
+        _isUp = false;
+        Interlocked.Increment(ref _losses);
+    }
+
+    internal void Recovered()
+    {
+        Interlocked.Increment(ref _recoveries);
+        _isUp = true;
+    }
+}

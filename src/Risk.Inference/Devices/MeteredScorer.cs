@@ -1,0 +1,34 @@
+using System.Diagnostics;
+using Risk.Core.Models;
+
+namespace Risk.Inference.Devices;
+
+/// <summary>Counts what another scorer does, for metrics and cost; two reads of the clock a batch.</summary>
+public sealed class MeteredScorer(IScorer scorer) : IScorer
+{
+    public DeviceStatistics Statistics { get; } = new();
+
+    /// <inheritdoc/>
+    public string ExecutionProvider => scorer.ExecutionProvider;
+
+    /// <inheritdoc/>
+    public string Device => scorer.Device;
+
+    /// <inheritdoc/>
+    public int FeatureCount => scorer.FeatureCount;
+
+    /// <inheritdoc/>
+    public int BatchSizeMax => scorer.BatchSizeMax;
+
+    /// <inheritdoc/>
+    public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
+    {
+        long startedAt = Stopwatch.GetTimestamp();
+        ScoringStatus status = scorer.Score(rows, count, scores);
+        if (status == ScoringStatus.Scored) { Statistics.Scored(startedAt, count); } else { Statistics.Failed(); }
+        return status;
+    }
+
+    /// <summary>Disposes of the scorer as well.</summary>
+    public void Dispose() => scorer.Dispose();
+}

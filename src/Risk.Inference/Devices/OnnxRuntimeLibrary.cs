@@ -1,0 +1,110 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Risk.Inference.Devices;
+
+/// <summary>
+/// Which native ONNX Runtime this process runs on: the one that comes with the engine, or one with a vendor's execution
+/// provider built in, named by <see cref="Variable"/> or by an accelerator's <c>library</c>. The managed binding binds once, at
+/// its first use, so the choice stands from then on. A newer native library serves an older binding: its C interface only grows
+/// (https://onnxruntime.ai/docs/reference/compatibility.html).
+/// </summary>
+public static class OnnxRuntimeLibrary
+{
+    /// <summary>The environment variable with the path of another libonnxruntime for the whole process.</summary>
+    public const string Variable = "RISK_ONNXRUNTIME_LIBRARY";
+
+    private static readonly Lock s_gate = new();
+    private static nint s_handle;
+    private static bool s_isDecided;
+
+    /// <summary>Where the chosen library lies; null for the one that comes with the engine.</summary>
+    public static string? Path { get; private set; }
+
+    internal static nint Handle => s_handle;
+
+    /// <summary>Follows <see cref="Variable"/>. Call it before anything uses ONNX Runtime; again, it does nothing.</summary>
+    /// <exception cref="DllNotFoundException">The variable names a library that does not load; the message begins with the code.</exception>
+    public static void UseConfigured()
+    {
+        if (s_isDecided) { return; }
+        string? path = Environment.GetEnvironmentVariable(Variable);
+        if (!string.IsNullOrEmpty(path) && !TryUse(path, Variable, out DeviceRefusal? refusal)) { throw new DllNotFoundException(refusal.ToString()); }
+        s_isDecided = true;
+    }
+
+    /// <summary>Makes the process run on this library, if nothing has decided otherwise yet.</summary>
+    /// <param name="device">On whose behalf, for the refusal.</param>
+    public static bool TryUse(string path, string device, [NotNullWhen(false)] out DeviceRefusal? refusal)
+    {
+        refusal = null;
+        string full = System.IO.Path.GetFullPath(path);
+        lock (s_gate)
+        {
+            if (Path == full) { return true; }
+            if (s_handle != 0)
+            {
+                refusal = new DeviceRefusal(device, DeviceCodes.RuntimeConflict, $"this process runs on {Path} already, and one process has one ONNX Runtime; start another process for {full}");
+                return false;
+            }
+            if (!TryLoad(full, out nint handle, out string? whyNot))
+            {
+                refusal = new DeviceRefusal(device, DeviceCodes.Library, $"{full} does not load: {whyNot}");
+                return false;
+            }
+            if (!NativeLibrary.TryGetExport(handle, "OrtGetApiBase", out _))
+            {
+                refusal = new DeviceRefusal(device, DeviceCodes.Library, $"{full} is no ONNX Runtime: it does not export OrtGetApiBase");
+                return false;
+            }
+            try
+            {
+                OrtEnv.DisableDllImportResolver = true;
+                NativeLibrary.SetDllImportResolver(typeof(OrtEnv).Assembly, (name, _, _) => name.StartsWith("onnxruntime", StringComparison.Ordinal) && !name.Contains("extensions", StringComparison.Ordinal) ? handle : 0);
+            }
+            catch (InvalidOperationException)
+            {
+                refusal = new DeviceRefusal(device, DeviceCodes.RuntimeConflict, $"ONNX Runtime is in use in this process already; name {full} in {Variable} before the start");
+                return false;
+            }
+            (s_handle, Path) = (handle, full);
+            return true;
+        }
+    }
+
+    /// <summary>What a library offers to ONNX Runtime; false, with the loader's words, when it does not load.</summary>
+    internal static bool TryInspect(string path, out bool isRuntime, out bool isPlugin, [NotNullWhen(false)] out string? whyNot)
+    {
+        (isRuntime, isPlugin) = (false, false);
+        if (!TryLoad(path, out nint handle, out whyNot)) { return false; }
+        isRuntime = NativeLibrary.TryGetExport(handle, "OrtGetApiBase", out _);
+        isPlugin = NativeLibrary.TryGetExport(handle, "CreateEpFactories", out _);
+        return true;
+    }
+
+    internal static bool TryLoad(string path, out nint handle, [NotNullWhen(false)] out string? whyNot)
+    {
+        try
+        {
+            handle = NativeLibrary.Load(path);
+            whyNot = null;
+            return true;
+        }
+        catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+        {
+            handle = 0;
+            // The loader's own words name the library that is missing; what .NET adds is advice on search paths.
+            whyNot = e.Message.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.Length > 0) is { } first
+                ? first.Replace("Unable to load shared library ", "", StringComparison.Ordinal).Split(" or one of its dependencies. ")[0] + Detail(e.Message)
+                : "the loader does not say why";
+            return false;
+        }
+    }
+
+    private static string Detail(string message)
+    {
+        string? line = message.Split('\n').Select(l => l.Trim()).FirstOrDefault(l => l.Contains(".so", StringComparison.Ordinal) && l.Contains(": ", StringComparison.Ordinal) && !l.StartsWith("Unable", StringComparison.Ordinal));
+        return line is null ? "" : $" ({line})";
+    }
+}
