@@ -12,5 +12,7 @@ internal static class BenchmarkRegistry
         () => new DecisionEndToEndBenchmark(),
         () => new DecisionLogBenchmark(),
         () => new BrokerLoopBenchmark(),
+        () => new RouterRegretBenchmark(),
+        () => new LedgerClosureBenchmark(),
     ];
 }
