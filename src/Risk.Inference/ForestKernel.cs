@@ -95,6 +95,9 @@ public sealed unsafe class ForestKernel : IScorer
     }
 
     /// <inheritdoc/>
+    public bool IsReproducible => true;
+
+    /// <inheritdoc/>
     public string ExecutionProvider => Instructions switch
     {
         ForestInstructions.Avx512Vbmi => "forest-kernel/avx512-vbmi",

@@ -25,6 +25,12 @@ public interface IScorer : IDisposable
     /// <summary>Where, as written into the decision record: <c>cpu</c>, <c>cuda:0</c>, ...</summary>
     string Device { get; }
 
+    /// <summary>
+    /// The same row gets the same bits in every batch and every run. The forest kernel promises that; ONNX Runtime does not
+    /// (its matrix kernels depend on the batch's size).
+    /// </summary>
+    bool IsReproducible => false;
+
     /// <summary>Floats of one row, in the order of the model's inputs.</summary>
     int FeatureCount { get; }
 

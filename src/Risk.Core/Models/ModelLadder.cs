@@ -31,6 +31,9 @@ public sealed class ModelLadder
     public ReadOnlySpan<byte> Provider(in LadderStep step) => step.Rung >= LadderStep.RulesOnly ? [] : _providers[step.Scorer];
     public ReadOnlySpan<byte> Device(in LadderStep step) => step.Rung >= LadderStep.RulesOnly ? [] : _devices[step.Scorer];
 
+    /// <summary>Whoever computed gives the same bits for the same row again.</summary>
+    public bool IsReproducible(in LadderStep step) => step.Rung < LadderStep.RulesOnly && _scorers[step.Scorer].IsReproducible;
+
     /// <summary>Scores [count, features] rows; NaN everywhere when no scorer could.</summary>
     public LadderStep Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
     {

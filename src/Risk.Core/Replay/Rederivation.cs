@@ -15,7 +15,7 @@ public enum RederivationState
     /// <summary>Every derived field is the recorded one, to the bit.</summary>
     Identical,
 
-    /// <summary>Another execution provider scored; its raw score is within <see cref="Rederivation.RawScoreTolerance"/>, and everything that follows from the recorded one is identical.</summary>
+    /// <summary>Another execution provider scored, or one that does not promise the same bits again (<see cref="IScorer.IsReproducible"/>); the raw score is within <see cref="Rederivation.RawScoreTolerance"/>, and everything that follows from the recorded one is identical.</summary>
     WithinTolerance,
 
     /// <summary>A field differs.</summary>
@@ -41,7 +41,7 @@ public readonly record struct RederivationResult(RederivationState State, string
 /// </summary>
 public sealed class Rederivation
 {
-    /// <summary>What the raw score of another execution provider may be away, absolute; the bar of the golden runs.</summary>
+    /// <summary>What a raw score may be away where the same bits are not promised, absolute; the bar of the golden runs.</summary>
     public const double RawScoreTolerance = GoldenRows.ToleranceMax;
 
     private readonly StreamDefinition _definition;
@@ -136,8 +136,8 @@ public sealed class Rederivation
                 result = Impossible("rawScore", Text(record.RawScore), "the model gave no score here");
                 return false;
             }
-            bool isSameProvider = _ladder.Provider(step).SequenceEqual(record.ExecutionProvider);
-            if (!Same(derived, record.RawScore) && (isSameProvider || !(Math.Abs((double)derived - record.RawScore) <= RawScoreTolerance)))
+            bool mustBeSame = _ladder.IsReproducible(step) && _ladder.Provider(step).SequenceEqual(record.ExecutionProvider);
+            if (!Same(derived, record.RawScore) && (mustBeSame || !(Math.Abs((double)derived - record.RawScore) <= RawScoreTolerance)))
             {
                 return Differs("rawScore", Text(record.RawScore), Text(derived), out result);
             }

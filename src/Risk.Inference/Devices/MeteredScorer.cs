@@ -15,6 +15,9 @@ public sealed class MeteredScorer(IScorer scorer) : IScorer
     public string Device => scorer.Device;
 
     /// <inheritdoc/>
+    public bool IsReproducible => scorer.IsReproducible;
+
+    /// <inheritdoc/>
     public int FeatureCount => scorer.FeatureCount;
 
     /// <inheritdoc/>
