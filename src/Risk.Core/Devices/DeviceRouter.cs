@@ -196,11 +196,11 @@ public sealed class DeviceRouter
             if (_devices[d].IsElastic)
                 continue;
             ref DeviceState state = ref states[d];
-            double with = MoneyOn(d, step.Rows, queue, nowMicros), without = double.MaxValue;
+            double with = MoneyOn(d, step.Rows, queue), without = double.MaxValue;
             for (int other = 0; other < _devices.Length; other++)
             {
                 if (other != d && states[other].IsOn && states[other].Losses == 0)
-                    without = Math.Min(without, MoneyOn(other, step.Rows, queue, nowMicros));
+                    without = Math.Min(without, MoneyOn(other, step.Rows, queue));
             }
             // What it saved belongs to the same stretch of time as what it cost to be on: both at once, or 0 would never be reached under load.
             double gain = state.Losses == 0 ? Math.Max(0, without - with) : 0;
@@ -276,8 +276,8 @@ public sealed class DeviceRouter
         return deadline == long.MaxValue || nowMicros + (long)tried.Of(rows).P99Micros + (long)fallback.Of(rows).P99Micros <= deadline;
     }
 
-    /// <summary>What the rows cost on a device, cut to its batches; a missed deadline is added.</summary>
-    private double MoneyOn(int device, int rows, in RouteQueue queue, long nowMicros)
+    /// <summary>What the rows cost on a device, cut to its batches; with a missed deadline where it could not have met it, however early it had begun.</summary>
+    private double MoneyOn(int device, int rows, in RouteQueue queue)
     {
         RoutedDevice routed = _devices[device];
         int whole = rows / routed.BatchMax, rest = rows - (whole * routed.BatchMax);
@@ -286,7 +286,7 @@ public sealed class DeviceRouter
             money += routed.Of(rest).Money;
         // On an elastic device the rows can be spread over its slots; what one row needs is what counts then.
         float micros = routed.IsElastic ? routed.Of(1).P99Micros : routed.Of(Math.Min(rows, routed.BatchMax)).P99Micros;
-        return queue.EarliestDeadlineMicros != long.MaxValue && nowMicros + (long)micros > queue.EarliestDeadlineMicros ? money + (_missPico * rows) : money;
+        return queue.EarliestDeadlineMicros != long.MaxValue && queue.OldestIngestMicros + (long)micros > queue.EarliestDeadlineMicros ? money + (_missPico * rows) : money;
     }
 
     /// <summary>Savings to switch on for, losses to switch off for.</summary>
