@@ -10,21 +10,26 @@ namespace Risk.Cluster;
 /// <summary>An HTTP front: a client of the cluster that holds no partition, so that there may be any number of it.</summary>
 internal static class ClusterFront
 {
-    private static readonly TimeSpan s_askMax = TimeSpan.FromSeconds(2);
+    private static readonly string[] s_codes = ["CLUSTER_UNAVAILABLE", "CLUSTER_DIFFERS", "PARTITION_NOT_SERVED"];
 
     public static async Task<int> Run(ClusterOptions cluster, ServeConfiguration configuration)
     {
         StreamDefinition definition = StreamFiles.Load(configuration.Stream).Definition;
         HostApplicationBuilder builder = Host.CreateApplicationBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.ClearProviders().AddProvider(new OrleansLog(TimeProvider.System));
         builder.UseOrleansClient(client => Connect(client, cluster));
         using IHost host = builder.Build();
         // The cluster may come up later: until then it is alive and not ready.
         var lifetime = host.Services.GetRequiredService<IHostApplicationLifetime>();
+        HandedOver.Follow(lifetime);
         Task connected = Task.Run(() => host.StartAsync(lifetime.ApplicationStopping));
         var grains = host.Services.GetRequiredService<IClusterClient>();
+        var watch = new ClusterWatch();
+        _ = Task.Run(() => watch.Run(grains, definition.Schema.Name, cluster.Partitions, lifetime.ApplicationStopping));
         var counters = new ServeCounters();
-        var decisions = new ClusterDecisions(new RiskClusterClient(grains, definition.Schema, cluster.Partitions), counters, () => Health(connected, grains), () => ServeMetrics.Render(counters));
+        counters.Declare("risk_calls_total");
+        foreach (string code in (ReadOnlySpan<string>)[.. ServeFaults.Codes, .. s_codes]) { counters.Declare("risk_faults_total", $"code=\"{code}\""); }
+        var decisions = new ClusterDecisions(new RiskClusterClient(grains, definition.Schema, cluster.Partitions), counters, () => Health(watch), () => watch.Problem, () => ServeMetrics.Render(counters));
         await using HttpApi http = await HttpApi.Start(decisions, cluster.Listen);
         Console.WriteLine($"front of cluster {cluster.ClusterId} at {http.Address}");
         try
@@ -51,16 +56,5 @@ internal static class ClusterFront
         else { client.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = ("Npgsql", StoreFiles.Secret(cluster.Membership))); }
     }
 
-    private static async Task<ServeHealth> Health(Task connected, IGrainFactory grains)
-    {
-        try
-        {
-            if (connected.IsCompletedSuccessfully && (await grains.GetGrain<IManagementGrain>(0).GetHosts(onlyActive: true).WaitAsync(s_askMax)).Count > 0) { return new ServeHealth(true, [], []); }
-        }
-        catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
-        {
-            // No silo answers.
-        }
-        return new ServeHealth(false, [("CLUSTER_UNAVAILABLE", "no silo answers; it goes on by itself when one does")], []);
-    }
+    private static ServeHealth Health(ClusterWatch watch) => watch.Problem is { } problem ? new ServeHealth(false, [problem], []) : new ServeHealth(true, [], []);
 }

@@ -47,11 +47,12 @@ internal static class ClusterSilo
         await using (engine)
         {
             using IHost host = Build(cluster, engine, activations);
+            HandedOver.Follow(host.Services.GetRequiredService<IHostApplicationLifetime>());
             await host.StartAsync();
             grains = host.Services.GetRequiredService<IGrainFactory>();
             var decisions = new ClusterDecisions(
                 new RiskClusterClient(grains, files.Definition.Schema, cluster.Partitions), engine.Counters,
-                () => Task.FromResult(engine.Health()), () => ServeMetrics.Render(engine));
+                engine.Health, static () => null, () => ServeMetrics.Render(engine));
             await using HttpApi http = await HttpApi.Start(decisions, cluster.Listen);
             Console.WriteLine($"silo {name} of cluster {cluster.ClusterId} serves {files.Definition.Schema.Name}, {cluster.Partitions} partitions, at {http.Address}");
             // Stopping deactivates every grain, which drains its shard.
@@ -75,7 +76,7 @@ internal static class ClusterSilo
     private static IHost Build(ClusterOptions cluster, ServeHost engine, ShardActivations activations)
     {
         HostApplicationBuilder builder = Host.CreateApplicationBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.ClearProviders().AddProvider(new OrleansLog(TimeProvider.System));
         builder.Services.AddSingleton(engine);
         builder.Services.AddSingleton(activations);
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = s_stopMax);

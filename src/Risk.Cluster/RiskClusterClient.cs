@@ -92,7 +92,7 @@ public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema,
                 for (int k = 0; k < open.Length; k++) { answers[open[k]] = some[k]; }
                 open = [.. open.Where(i => IsPassing(answers[i].Code))];
                 if (open.Length == 0 || limit.IsCancellationRequested) { return; }
-                await Task.Delay(wait, CancellationToken.None);
+                await Task.Delay(wait, limit.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }));
         cancellation.ThrowIfCancellationRequested();

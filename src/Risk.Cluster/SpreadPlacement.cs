@@ -9,7 +9,15 @@ namespace Risk.Cluster;
 internal sealed class SpreadPlacementAttribute() : PlacementAttribute(new SpreadPlacement());
 
 [Serializable, GenerateSerializer, Immutable, Alias("risk.SpreadPlacement")]
-internal sealed class SpreadPlacement : PlacementStrategy;
+internal sealed class SpreadPlacement : PlacementStrategy
+{
+    /// <summary>Where a partition stands among these silos.</summary>
+    public static SiloAddress Home(SiloAddress[] silos, int partition)
+    {
+        Array.Sort(silos);
+        return silos[partition % silos.Length];
+    }
+}
 
 internal sealed class SpreadPlacementDirector : IPlacementDirector
 {
@@ -19,7 +27,6 @@ internal sealed class SpreadPlacementDirector : IPlacementDirector
         if (IPlacementDirector.GetPlacementHint(target.RequestContextData, silos) is { } hint) { return Task.FromResult(hint); }
         string key = target.GrainIdentity.Key.ToString()!;
         _ = int.TryParse(key.AsSpan(key.LastIndexOf('/') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int partition);
-        Array.Sort(silos);
-        return Task.FromResult(silos[partition % silos.Length]);
+        return Task.FromResult(SpreadPlacement.Home(silos, partition));
     }
 }

@@ -8,6 +8,7 @@ using System.Text.Json;
 using Dapper;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using Risk.Cli;
 using Risk.Cli.Benchmarks;
@@ -65,29 +66,30 @@ internal sealed class TestCluster : IDisposable
     }
 
     /// <summary>Starts a silo and waits until it serves.</summary>
-    public TestSilo StartSilo(string name)
+    /// <param name="at">In the place of a silo that is no more: by its ports.</param>
+    public TestSilo StartSilo(string name, TestSilo? at = null)
     {
         string directory = Path.Combine(_folder, name), config = Path.Combine(_folder, name + ".json");
         Directory.CreateDirectory(KeyFolder);
         object? kafka = _brokers is null ? null : new { groupId = "risk", properties = new Dictionary<string, string>(s_kafka) { ["bootstrap.servers"] = _brokers } };
         File.WriteAllText(config, JsonSerializer.Serialize(new { store = new { directory, postgres = $"env:{Store}" }, keys = KeyFolder, kafka }));
-        int siloPort = FreePort(), gatewayPort = FreePort();
+        int siloPort = at?.SiloPort ?? FreePort(), gatewayPort = at?.GatewayPort ?? FreePort();
         string[] arguments = ["silo", "--config", config, "--membership", $"env:{Membership}", "--partitions", Partitions.ToString(CultureInfo.InvariantCulture),
             "--silo-port", siloPort.ToString(CultureInfo.InvariantCulture), "--gateway-port", gatewayPort.ToString(CultureInfo.InvariantCulture), "--listen", "http://127.0.0.1:0"];
         return new TestSilo(Start(arguments), siloPort, gatewayPort);
     }
 
     /// <summary>Starts a front and waits until it answers.</summary>
-    public TestProcess StartFront()
+    public TestProcess StartFront(int partitions = Partitions)
     {
         string config = Path.Combine(_folder, "front.json");
         File.WriteAllText(config, "{}");
-        return Start(["front", "--config", config, "--membership", $"env:{Membership}", "--partitions", Partitions.ToString(CultureInfo.InvariantCulture), "--listen", "http://127.0.0.1:0"]);
+        return Start(["serve", "--cluster", "--config", config, "--membership", $"env:{Membership}", "--partitions", partitions.ToString(CultureInfo.InvariantCulture), "--port", "0"], "risk.dll");
     }
 
-    private TestProcess Start(string[] arguments)
+    private TestProcess Start(string[] arguments, string program = "risk-cluster.dll")
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "risk-cluster.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, program), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment[Membership] = Owner;
         start.Environment[Store] = new NpgsqlConnectionStringBuilder(Owner) { Username = Login, Pooling = true }.ConnectionString;
         start.Environment["RISK_HOME"] = RiskHome.Find();
@@ -135,6 +137,7 @@ internal sealed class TestCluster : IDisposable
     public RiskClusterClient Connect(TestSilo? gateway = null)
     {
         HostApplicationBuilder builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders(); // a killed silo is many lines
         builder.UseOrleansClient(client =>
         {
             client.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = ("risk", "risk"));

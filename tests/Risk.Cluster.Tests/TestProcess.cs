@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Risk.Cluster.Tests;
 
 /// <summary>A process of the cluster.</summary>
-internal sealed class TestProcess : IDisposable
+internal sealed partial class TestProcess : IDisposable
 {
     private static readonly TimeSpan s_stopMax = TimeSpan.FromSeconds(90);
     private readonly Process _process;
@@ -17,8 +18,8 @@ internal sealed class TestProcess : IDisposable
         _process = process;
         process.OutputDataReceived += (_, e) =>
         {
-            if (e.Data is not { } line || (!line.StartsWith("silo ", StringComparison.Ordinal) && !line.StartsWith("front ", StringComparison.Ordinal))) { return; }
-            Http = new HttpClient { BaseAddress = new Uri(line[(line.LastIndexOf(' ') + 1)..]), Timeout = TimeSpan.FromSeconds(90) };
+            if (_ready.IsSet || e.Data is not { } line || Address().Match(line) is not { Success: true } address) { return; }
+            Http = new HttpClient { BaseAddress = new Uri(address.Value), Timeout = TimeSpan.FromSeconds(90) };
             _ready.Set();
         };
         process.ErrorDataReceived += (_, e) =>
@@ -61,7 +62,7 @@ internal sealed class TestProcess : IDisposable
     /// <summary>kill -9.</summary>
     public void Kill()
     {
-        if (!_process.HasExited) { _process.Kill(); }
+        if (!_process.HasExited) { _process.Kill(entireProcessTree: true); }
         _process.WaitForExit();
     }
 
@@ -74,6 +75,9 @@ internal sealed class TestProcess : IDisposable
         Kill();
         throw new TimeoutException($"it did not stop: {Errors}");
     }
+
+    [GeneratedRegex("http://[0-9.]+:[0-9]+")]
+    private static partial Regex Address();
 
     public void Dispose()
     {

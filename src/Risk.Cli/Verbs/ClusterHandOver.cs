@@ -1,24 +1,26 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Xml.Linq;
 using Risk.Cli.CommandLine;
 
 namespace Risk.Cli.Verbs;
 
-/// <summary><c>risk serve --cluster</c>: hands over to the front of <c>risk-cluster</c>, in a process of its own, where this build has it.</summary>
+/// <summary><c>risk serve --cluster</c>: hands over to <c>risk-cluster</c>, in a process of its own, where this build has it.</summary>
 internal static partial class ClusterHandOver
 {
-    private const string Program = "risk-cluster.dll", Said = "front of cluster ";
+    private const string Program = "risk-cluster.dll", Cluster = "of cluster ";
     private const int Terminate = 15; // SIGTERM
 
-    /// <param name="arguments">Of <c>risk-cluster front</c>.</param>
+    /// <param name="arguments">Of <c>risk-cluster</c>.</param>
     /// <exception cref="CommandFailure"><c>CLUSTER_LEFT_OUT</c>: it was not built here.</exception>
     public static async Task<ExitCode> Run(Output output, IEnumerable<string> arguments, CancellationToken cancellation)
     {
-        var start = new ProcessStartInfo("dotnet", [Find(), "front", .. arguments]) { RedirectStandardOutput = true };
-        using Process front = Process.Start(start)!;
-        await using CancellationTokenRegistration stopping = cancellation.Register(() => _ = kill(front.Id, Terminate));
-        if (await front.StandardOutput.ReadLineAsync(CancellationToken.None) is { } line && line.StartsWith(Said, StringComparison.Ordinal))
+        var start = new ProcessStartInfo("dotnet", [Find(), .. arguments]) { RedirectStandardOutput = true };
+        start.Environment["RISK_CLUSTER_PARENT"] = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+        using Process program = Process.Start(start)!;
+        await using CancellationTokenRegistration stopping = cancellation.Register(() => _ = kill(program.Id, Terminate));
+        if (await program.StandardOutput.ReadLineAsync(CancellationToken.None) is { } line && line.IndexOf(Cluster, StringComparison.Ordinal) is > 0 and var said)
         {
             string address = line[(line.LastIndexOf(' ') + 1)..];
             if (output.Json)
@@ -26,17 +28,17 @@ internal static partial class ClusterHandOver
                 output.WriteJson(json =>
                 {
                     json.WriteString("address", address);
-                    json.WriteString("cluster", line[Said.Length..].Split(' ')[0]);
+                    json.WriteString("cluster", line[(said + Cluster.Length)..].Split(' ')[0]);
                 });
             }
             else
             {
-                output.WriteLine($"Serving {line[Said.Length..]}.");
+                output.WriteLine($"Serving: {line}.");
                 output.WriteLine($"  curl {address}/health/ready");
             }
         }
-        await front.WaitForExitAsync(CancellationToken.None);
-        return (ExitCode)front.ExitCode;
+        await program.WaitForExitAsync(CancellationToken.None);
+        return (ExitCode)program.ExitCode;
     }
 
     private static string Find()

@@ -20,11 +20,15 @@ internal static class ServeVerb
 
     private static readonly Option<bool> s_cluster = new("--cluster") { Description = "Be a front of a cluster of silos: HTTP in, calls out; owns no partition." };
     private static readonly Option<string?> s_membership = new("--membership") { Description = "With --cluster: env:NAME or file:PATH of the connection string of the cluster's membership; localhost for silos on this machine.", HelpName = "PLACE" };
-    private static readonly Option<int> s_partitions = new("--partitions") { Description = "With --cluster: of the stream, as the silos were told.", HelpName = "N", DefaultValueFactory = _ => 12 };
+    private static readonly Option<int> s_partitions = new("--partitions") { Description = "With --cluster: of the stream, the same number everywhere and for ever.", HelpName = "N", DefaultValueFactory = _ => 12 };
+    private static readonly Option<bool> s_silo = new("--silo") { Description = "With --cluster: be a silo, which owns partitions, instead of a front." };
+    private static readonly Option<string> s_host = new("--host") { Description = "With --silo: the IP address by which the others reach this one.", HelpName = "IP", DefaultValueFactory = _ => "127.0.0.1" };
+    private static readonly Option<int> s_siloPort = new("--silo-port") { Description = "With --silo: for other silos.", HelpName = "P", DefaultValueFactory = _ => 11111 };
+    private static readonly Option<int> s_gatewayPort = new("--gateway-port") { Description = "With --silo: for fronts and clients.", HelpName = "P", DefaultValueFactory = _ => 30000 };
 
     public static Command Create()
     {
-        var command = new Command("serve", "Decide live: Kafka partitions in, decisions out, HTTP beside; several processes share the partitions.") { s_config, s_port, s_cluster, s_membership, s_partitions };
+        var command = new Command("serve", "Decide live: Kafka partitions in, decisions out, HTTP beside; several processes share the partitions.") { s_config, s_port, s_cluster, s_membership, s_partitions, s_silo, s_host, s_siloPort, s_gatewayPort };
         command.SetVerb(Run);
         return command;
     }
@@ -35,7 +39,8 @@ internal static class ServeVerb
         if (context.Get(s_cluster))
         {
             string[] config = context.Get(s_config) is { } file ? ["--config", file] : [];
-            return await ClusterHandOver.Run(context.Output, [.. config, "--membership", context.Get(s_membership) ?? "localhost", "--partitions", $"{context.Get(s_partitions)}", "--listen", configuration.Listen], context.Cancellation);
+            string[] role = context.Get(s_silo) ? ["silo", "--host", context.Get(s_host)!, "--silo-port", $"{context.Get(s_siloPort)}", "--gateway-port", $"{context.Get(s_gatewayPort)}"] : ["front"];
+            return await ClusterHandOver.Run(context.Output, [.. role, .. config, "--membership", context.Get(s_membership) ?? "localhost", "--partitions", $"{context.Get(s_partitions)}", "--listen", configuration.Listen], context.Cancellation);
         }
         StreamFiles files = StreamFiles.Load(configuration.Stream);
         StreamDefinition definition = files.Definition;

@@ -98,13 +98,9 @@ internal sealed record StoredDecision(string Directory, long Sequence, byte[] En
     /// <summary>The members of the record's JSON form; the reasons get their texts.</summary>
     public void WriteRecord(Utf8JsonWriter json, Func<string, string, string> reasonText)
     {
-        using var buffer = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(buffer))
-        {
-            DecisionRecordJson.Write(writer, Record());
-        }
-
-        using var document = JsonDocument.Parse(buffer.ToArray());
+        DecisionRecord record = Record();
+        byte[] buffer = new byte[DecisionRecordJson.BytesMax(record)];
+        using var document = JsonDocument.Parse(buffer.AsMemory(0, DecisionRecordJson.Write(record, buffer)));
         foreach (JsonProperty member in document.RootElement.EnumerateObject())
         {
             if (member.NameEquals("reasons"))

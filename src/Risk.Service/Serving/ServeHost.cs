@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Risk.Core;
 using Risk.Core.Costs;
@@ -436,22 +434,16 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
 
     internal static byte[] RecordJson(in DecisionRecord view)
     {
-        ArrayBufferWriter<byte> buffer = t_buffer ??= new ArrayBufferWriter<byte>(4096);
-        Utf8JsonWriter json = t_json ??= new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
-        buffer.ResetWrittenCount();
-        json.Reset(buffer);
-        DecisionRecordJson.Write(json, view);
-        json.Flush();
-        return buffer.WrittenSpan.ToArray();
+        int most = DecisionRecordJson.BytesMax(view);
+        if (t_buffer is not { } buffer || buffer.Length < most) { t_buffer = buffer = new byte[most]; }
+        return buffer[..DecisionRecordJson.Write(view, buffer)];
     }
 
     [ThreadStatic]
-    private static ArrayBufferWriter<byte>? t_buffer;
+    private static byte[]? t_buffer;
 
-    [ThreadStatic]
-    private static Utf8JsonWriter? t_json;
-
-    private bool IsOther(string owner) => owner.Length > 0 && owner != (_options.Configuration.Advertise ?? Address);
+    // A cluster's silo (silo://…), which may have had the partition before, does not answer in this way.
+    private bool IsOther(string owner) => owner.StartsWith("http", StringComparison.Ordinal) && owner != (_options.Configuration.Advertise ?? Address);
 
     private IReadOnlyList<PartitionOwner> Owners()
     {

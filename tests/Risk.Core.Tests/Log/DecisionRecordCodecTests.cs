@@ -206,13 +206,9 @@ public class DecisionRecordCodecTests
     [Fact]
     public void Json_ShowsEveryField()
     {
-        using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream))
-        {
-            DecisionRecordJson.Write(json, Full());
-        }
-
-        JsonElement root = JsonDocument.Parse(stream.ToArray()).RootElement;
+        DecisionRecord full = Full();
+        byte[] buffer = new byte[DecisionRecordJson.BytesMax(full)];
+        JsonElement root = JsonDocument.Parse(buffer.AsMemory(0, DecisionRecordJson.Write(full, buffer))).RootElement;
         Assert.Equal("decline", root.GetProperty("outcome").GetString());
         Assert.Equal("tx-é-1", root.GetProperty("eventId").GetString());
         Assert.Equal("AMOUNT_HIGH", root.GetProperty("reasons")[0].GetProperty("code").GetString());
@@ -220,6 +216,19 @@ public class DecisionRecordCodecTests
         Assert.Equal("LATE", root.GetProperty("flags")[0].GetString());
         Assert.Equal("2023-11-14T22:13:20Z", root.GetProperty("decisionTime").GetString());
         Assert.Equal(Convert.ToHexStringLower(Digest), root.GetProperty("commitment").GetString());
+        Assert.Equal(1.25e-6, root.GetProperty("cost").GetProperty("money").GetDouble());
+        Assert.Equal(0.1f, root.GetProperty("rawScore").GetSingle());
+    }
+
+    [Fact]
+    public void Json_EscapesWhatItMust_WithinItsBound()
+    {
+        var record = new DecisionRecord { Stream = "s"u8, EventId = "\"\\\n\u0001<é"u8, Tenant = new byte[300], Commitment = Digest, CatalogDigest = Digest, PolicyDigest = Digest };
+        byte[] buffer = new byte[DecisionRecordJson.BytesMax(record)];
+        JsonElement root = JsonDocument.Parse(buffer.AsMemory(0, DecisionRecordJson.Write(record, buffer))).RootElement;
+        Assert.Equal("\"\\\n\u0001<é", root.GetProperty("eventId").GetString());
+        Assert.Equal(new string('\0', 300), root.GetProperty("tenant").GetString());
+        Assert.Equal(0, root.GetProperty("source").GetProperty("partition").GetInt32());
     }
 
     internal static long AllocatedBy(Action action)
