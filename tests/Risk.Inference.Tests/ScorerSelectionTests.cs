@@ -13,7 +13,7 @@ public sealed class ScorerSelectionTests : IDisposable
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
     [Fact]
-    public void ShippedModel_ConformsAndTheKernelServes()
+    public void ShippedModel_Conforms_AndTheKernelServesTheForests()
     {
         var directory = new DirectoryInfo(AppContext.BaseDirectory);
         while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "Risk.sln")))
@@ -31,9 +31,17 @@ public sealed class ScorerSelectionTests : IDisposable
             Assert.True(ScorerSelection.TrySelect(bundle, 256, out var selection, out refusal), refusal?.ToString());
             using (selection)
             {
-                Assert.IsType<ForestKernel>(selection.Scorer);
-                Assert.NotNull(selection.Forest);
-                Assert.True(selection.Conformance[1].Conforms, selection.Reason);
+                Assert.All(selection.Conformance, report => Assert.True(report.Conforms, $"{path}: {report}"));
+                var isForest = OnnxForestReader.TryRead(bundle.Onnx, out _, out _);
+                Assert.Equal(isForest, selection.Scorer is ForestKernel);
+                Assert.Equal(isForest, selection.Forest is not null);
+            }
+
+            foreach (var variant in bundle.Manifest.Variants)
+            {
+                Assert.True(bundle.TryLoadVariant(variant.Name, out var other, out refusal), refusal?.ToString());
+                Assert.True(ScorerSelection.TrySelect(other, 64, out selection, out refusal), refusal?.ToString());
+                selection.Dispose();
             }
         }
     }

@@ -7,6 +7,7 @@ internal static class BenchmarkRegistry
     [
         () => new FeatureUpdateBenchmark(),
         () => new TreeScoreBenchmark(),
+        () => new TensorForestBenchmark(),
         () => new ModelRunBenchmark(),
         () => new ExplainBenchmark(),
         () => new DecisionEndToEndBenchmark(),

@@ -38,7 +38,9 @@ internal static class ModelConvertVerb
         int batch = context.Get(s_batch);
         if (batch is < 1 or > 65_536) { throw CommandFailure.BadInput("USAGE", $"--batch {batch} is not 1 to 65536"); }
 
-        ModelConversion found = ModelConversion.Run(ModelFiles.Load(context.Get(s_reference)!), form, Strategy(context.Get(s_strategy)), target, batch);
+        // A strategy that was asked for makes a variant of its own beside the chosen one, to measure one against the other.
+        string name = context.Get(s_strategy) is { } asked ? $"{form}-{asked}" : form;
+        ModelConversion found = ModelConversion.Run(ModelFiles.Load(context.Get(s_reference)!), name, Strategy(context.Get(s_strategy)), target, batch);
         bool check = context.Get(s_check), isThere = found.IsInBundle();
         if (found.Conforms && !check && !isThere) { found.Write(DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime)); }
 

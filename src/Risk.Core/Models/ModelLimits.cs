@@ -18,6 +18,9 @@ public static class ModelLimits
     /// <summary>Features of one row. The catalog's own bound is far lower; it keeps a batch of 1,024 rows under 16 MB.</summary>
     public const int FeatureCountMax = 4_096;
 
+    /// <summary>Targets or classes of one ensemble of trees.</summary>
+    public const int TargetCountMax = 1_024;
+
     /// <summary>Nesting of protobuf messages that is followed (a graph inside an attribute inside a graph, ...).</summary>
     public const int NestingMax = 16;
 

@@ -39,6 +39,64 @@ public static class OnnxForestReader
         return Forest.TryBuild(trees, graph.FeatureCount, baseMargin, link, graph.InputName, graph.OutputName, out forest, out refusal);
     }
 
+    /// <summary>
+    /// The forests of a file with several targets or classes, one each, in their order: a TreeEnsembleRegressor with
+    /// n_targets, or a TreeEnsembleClassifier of three classes and more. They serve conversion; the engine scores with one.
+    /// </summary>
+    public static bool TryReadTargets(ReadOnlySpan<byte> onnx, [NotNullWhen(true)] out ForestTargets? targets, [NotNullWhen(false)] out ModelRefusal? refusal)
+    {
+        targets = null;
+        refusal = OnnxInspector.Inspect(onnx);
+        if (refusal is not null)
+        {
+            return false;
+        }
+
+        var graph = new GraphParts();
+        var forests = new List<Forest>();
+        var fault = graph.Read(onnx) ?? CheckTargets(graph.Trees!);
+        for (var target = 0; fault is null && target < TargetCount(graph.Trees!); target++)
+        {
+            List<ForestNode[]> trees = [];
+            fault = ReadTrees(graph.Trees!, trees, target);
+            if (fault is not null)
+            {
+                break;
+            }
+
+            var baseMargin = graph.Trees!.BaseValues.Count == 0 ? 0 : graph.Trees!.BaseValues[target];
+            if (!Forest.TryBuild(trees.Count == 0 ? [[ForestNode.Leaf(0)]] : trees, graph.FeatureCount, baseMargin, ForestLink.None, graph.InputName, graph.OutputName, out var forest, out refusal))
+            {
+                return false;
+            }
+
+            forests.Add(forest);
+        }
+
+        if (fault is not null)
+        {
+            refusal = new ModelRefusal(ModelCodes.Unsupported, fault);
+            return false;
+        }
+
+        var link = graph.Trees!.PostTransform == "SOFTMAX" ? TargetLink.Softmax : graph.Trees!.PostTransform == "LOGISTIC" || graph.HasSigmoid ? TargetLink.Logistic : TargetLink.None;
+        targets = new ForestTargets(forests, link);
+        return true;
+    }
+
+    private static long TargetCount(OnnxTreeNode node) => node.OpType == "TreeEnsembleClassifier" ? node.ClassLabelCount : node.TargetCount;
+
+    private static string? CheckTargets(OnnxTreeNode node) => node switch
+    {
+        { AggregateFunction: not "SUM" } => $"leaves are aggregated by {node.AggregateFunction}, not SUM",
+        { PostTransform: not ("NONE" or "LOGISTIC" or "SOFTMAX") } => $"the output is transformed by {node.PostTransform}, not NONE, LOGISTIC or SOFTMAX",
+        { OpType: "TreeEnsembleClassifier", ClassLabelCount: < 3 } => "a classifier of two classes has one score: read it as a single forest",
+        _ when TargetCount(node) is < 1 or > ModelLimits.TargetCountMax => $"there are {TargetCount(node)} targets; 1 to {ModelLimits.TargetCountMax} can be read",
+        _ when node.BaseValues.Count != 0 && node.BaseValues.Count != TargetCount(node) => $"there are {node.BaseValues.Count} base values for {TargetCount(node)} targets",
+        _ when node.WeightIds.Any(id => id < 0 || id >= TargetCount(node)) => "a weight belongs to a target that is not there",
+        _ => null,
+    };
+
     private static string? CheckNode(OnnxTreeNode node)
     {
         var isClassifier = node.OpType == "TreeEnsembleClassifier";
@@ -58,7 +116,8 @@ public static class OnnxForestReader
         };
     }
 
-    private static string? ReadTrees(OnnxTreeNode source, List<ForestNode[]> trees)
+    /// <param name="target">Whose weights count, and whose trees are read: those with a weight of it; null for the only one.</param>
+    private static string? ReadTrees(OnnxTreeNode source, List<ForestNode[]> trees, int? target = null)
     {
         var count = source.NodeIds.Count;
         if (new[] { source.TreeIds.Count, source.FeatureIds.Count, source.TrueNodeIds.Count, source.FalseNodeIds.Count, source.Modes.Count, source.Values.Count }.Any(c => c != count)
@@ -82,8 +141,14 @@ public static class OnnxForestReader
         var places = new Dictionary<(long Tree, long Node), int>(count);
         var treeIndexes = new Dictionary<long, int>();
         var sizes = new List<int>();
+        var own = target is null ? null : source.WeightTreeIds.Where((_, w) => source.WeightIds[w] == target).ToHashSet();
         for (var i = 0; i < count; i++)
         {
+            if (own?.Contains(source.TreeIds[i]) == false)
+            {
+                continue;
+            }
+
             if (treeIndexes.TryAdd(source.TreeIds[i], sizes.Count))
             {
                 sizes.Add(0);
@@ -98,6 +163,11 @@ public static class OnnxForestReader
         var weights = new Dictionary<(long Tree, long Node), float>(source.Weights.Count);
         for (var i = 0; i < source.Weights.Count; i++)
         {
+            if (target is not null && source.WeightIds[i] != target)
+            {
+                continue;
+            }
+
             if (!weights.TryAdd((source.WeightTreeIds[i], source.WeightNodeIds[i]), source.Weights[i]))
             {
                 return $"node {source.WeightNodeIds[i]} of tree {source.WeightTreeIds[i]} has two weights";
@@ -107,7 +177,12 @@ public static class OnnxForestReader
         trees.AddRange(sizes.Select(size => new ForestNode[size]));
         for (var i = 0; i < count; i++)
         {
-            var fault = ReadNode(source, i, places, weights, out var node);
+            if (own?.Contains(source.TreeIds[i]) == false)
+            {
+                continue;
+            }
+
+            var fault = ReadNode(source, i, places, weights, isOneOfMany: target is not null, out var node);
             if (fault is not null)
             {
                 return $"node {source.NodeIds[i]} of tree {source.TreeIds[i]} {fault}";
@@ -120,7 +195,7 @@ public static class OnnxForestReader
     }
 
     private static string? ReadNode(
-        OnnxTreeNode source, int i, Dictionary<(long Tree, long Node), int> places, Dictionary<(long Tree, long Node), float> weights, out ForestNode node)
+        OnnxTreeNode source, int i, Dictionary<(long Tree, long Node), int> places, Dictionary<(long Tree, long Node), float> weights, bool isOneOfMany, out ForestNode node)
     {
         node = default;
         var tree = source.TreeIds[i];
@@ -129,7 +204,7 @@ public static class OnnxForestReader
         if (source.Modes[i] == "LEAF")
         {
             node = ForestNode.Leaf(weight, cover);
-            return hasWeight ? null : "is a leaf without a weight";
+            return hasWeight || isOneOfMany ? null : "is a leaf without a weight"; // of this target: another one may have it
         }
 
         if (hasWeight)

@@ -16,15 +16,21 @@ public static class OnnxForestWriter
 
     /// <summary>The file's bytes.</summary>
     /// <param name="mode">The comparison to express every split in: BRANCH_LT, BRANCH_LEQ, BRANCH_GT or BRANCH_GTE; all mean the same forest.</param>
-    public static byte[] Write(Forest forest, string mode = "BRANCH_LT")
+    public static byte[] Write(Forest forest, string mode = "BRANCH_LT") => Write([forest], mode, forest.Link == ForestLink.Logistic, "NONE");
+
+    /// <summary>The bytes of a file of one TreeEnsembleRegressor with a target for each forest; <see cref="OnnxForestReader.TryReadTargets"/> reads it back.</summary>
+    public static byte[] Write(ForestTargets targets, string mode = "BRANCH_LT") =>
+        Write(targets.Forests, mode, targets.Link == TargetLink.Logistic, targets.Link == TargetLink.Softmax ? "SOFTMAX" : "NONE");
+
+    private static byte[] Write(IReadOnlyList<Forest> forests, string mode, bool hasLink, string postTransform)
     {
-        var hasLink = forest.Link == ForestLink.Logistic;
+        var forest = forests[0];
         var node = new ProtoWriter().Text(1, forest.InputName).Text(2, hasLink ? "margin" : forest.OutputName).Text(3, "trees").Text(4, "TreeEnsembleRegressor");
-        new Columns(forest, mode).WriteTo(node, forest.HasCover);
-        node.Message(5, Attribute("n_targets", AttributeInt).Varint(3, 1))
+        new Columns(forests, mode).WriteTo(node, forests.All(f => f.HasCover));
+        node.Message(5, Attribute("n_targets", AttributeInt).Varint(3, forests.Count))
             .Message(5, Attribute("aggregate_function", AttributeString).Text(4, "SUM"))
-            .Message(5, Attribute("post_transform", AttributeString).Text(4, "NONE"))
-            .Message(5, Attribute("base_values", AttributeFloats).Floats(7, [forest.BaseMargin]))
+            .Message(5, Attribute("post_transform", AttributeString).Text(4, postTransform))
+            .Message(5, Attribute("base_values", AttributeFloats).Floats(7, [.. forests.Select(f => f.BaseMargin)]))
             .Text(7, "ai.onnx.ml");
 
         var graph = new ProtoWriter().Message(1, node);
@@ -35,7 +41,7 @@ public static class OnnxForestWriter
 
         graph.Text(2, "forest")
             .Message(11, Value(forest.InputName, forest.FeatureCount))
-            .Message(12, Value(forest.OutputName, 1));
+            .Message(12, Value(forest.OutputName, forests.Count));
         return new ProtoWriter()
             .Varint(1, 8)
             .Text(2, "risk")
@@ -62,7 +68,15 @@ public static class OnnxForestWriter
         private readonly List<float> _values = [], _covers = [], _weights = [];
         private readonly List<long> _leafTreeIds = [], _leafNodeIds = [], _leafTargets = [];
 
-        public Columns(Forest forest, string mode)
+        public Columns(IReadOnlyList<Forest> forests, string mode)
+        {
+            for (var target = 0; target < forests.Count; target++)
+            {
+                Add(forests[target], mode, target, firstTree: forests.Take(target).Sum(f => f.TreeCount));
+            }
+        }
+
+        private void Add(Forest forest, string mode, int target, int firstTree)
         {
             var trueIsRight = mode is "BRANCH_GT" or "BRANCH_GTE";
             var moves = mode is "BRANCH_GT" or "BRANCH_LEQ";
@@ -72,7 +86,7 @@ public static class OnnxForestWriter
                 for (var i = 0; i < tree.Length; i++)
                 {
                     var node = tree[i];
-                    _treeIds.Add(t);
+                    _treeIds.Add(firstTree + t);
                     _nodeIds.Add(i);
                     _covers.Add(node.Cover);
                     _features.Add(Math.Max(node.Feature, 0));
@@ -83,9 +97,9 @@ public static class OnnxForestWriter
                     _missingTracksTrue.Add(!node.IsLeaf && node.MissingRight == trueIsRight ? 1 : 0);
                     if (node.IsLeaf)
                     {
-                        _leafTreeIds.Add(t);
+                        _leafTreeIds.Add(firstTree + t);
                         _leafNodeIds.Add(i);
-                        _leafTargets.Add(0);
+                        _leafTargets.Add(target);
                         _weights.Add(node.Value);
                     }
                 }

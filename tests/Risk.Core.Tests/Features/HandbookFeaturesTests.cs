@@ -27,7 +27,7 @@ public sealed class HandbookFeaturesTests(ITestOutputHelper output)
 
     private static readonly bool[] s_isMean = [.. s_names.Select(name => name.Contains("mean", StringComparison.Ordinal))];
 
-    private readonly record struct Payment(int Id, long Time, int Customer, int Terminal, double Amount);
+    internal readonly record struct Payment(int Id, long Time, int Customer, int Terminal, double Amount);
 
     private sealed class Totals
     {
@@ -126,7 +126,7 @@ public sealed class HandbookFeaturesTests(ITestOutputHelper output)
 
     private static Totals Of(Dictionary<int, Totals> of, int id) => of.TryGetValue(id, out Totals? totals) ? totals : of[id] = new Totals();
 
-    private static IEnumerable<Payment> Payments(string folder)
+    internal static IEnumerable<Payment> Payments(string folder)
     {
         using var reader = new StreamReader(new GZipStream(File.OpenRead(Path.Combine(folder, "transactions.csv.gz")), CompressionMode.Decompress));
         reader.ReadLine();
@@ -138,7 +138,7 @@ public sealed class HandbookFeaturesTests(ITestOutputHelper output)
         }
     }
 
-    private static void Put(TransactionBatch batch, Payment payment)
+    internal static void Put(TransactionBatch batch, Payment payment)
     {
         batch.Begin();
         batch.PutEventKey(new EntityKey(1, (ulong)payment.Id + 1));
@@ -161,7 +161,7 @@ public sealed class HandbookFeaturesTests(ITestOutputHelper output)
         }
     }
 
-    private static string Root()
+    internal static string Root()
     {
         string folder = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(folder, "Risk.sln"))) { folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("no Risk.sln above the tests"); }

@@ -20,6 +20,8 @@ public sealed class SharedEntityTests
            where aggregate != "distinct" || shape.Length > 0
            let of = aggregate switch { "sum" or "mean" or "std" or "min" or "max" or "last" => ""","of":"amount" """, "distinct" => ""","of":"card" """, _ => "" }
            select $$"""{"name":"{{entity}}_{{aggregate}}_{{shape.Length}}","entity":"{{entity}}","aggregate":"{{aggregate}}"{{of}}{{shape}}}""",
+        """{"name":"shop_back","entity":"shop","aggregate":"last","of":"amount","window":"1m","count":4}""",
+        """{"name":"shop_ago","entity":"shop","aggregate":"time_since_last","window":"1m","count":3,"filter":{"feature":"amount","op":">","value":20}}""",
         """{"name":"before","entity":"shop","aggregate":"mean","of":"amount","window":"1m","current":false}""",
         """{"name":"ratio","ratio":["amount","before"]}""", """{"name":"difference","difference":["shop_count_0","card_count_0"]}""",
     ]));

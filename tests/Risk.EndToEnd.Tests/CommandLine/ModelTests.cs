@@ -24,6 +24,16 @@ public sealed class ModelTests
     }
 
     [Fact]
+    public void Convert_GivesTheBytesOfTheShippedVariant_AndSaysHowFarItIs()
+    {
+        JsonElement found = RiskCommand.Run("model", "convert", "card-fraud@1", "--check", "--json").Succeeded().Json;
+
+        Assert.Equal("tensor", found.GetProperty("variant").GetString());
+        Assert.True(found.GetProperty("parity").GetProperty("conforms").GetBoolean());
+        Assert.True(found.GetProperty("parity").GetProperty("maxAbsoluteDifference").GetDouble() <= 1e-6);
+    }
+
+    [Fact]
     public void Doctor_SaysThatTheMainJobCanRun()
     {
         JsonElement found = RiskCommand.Run("doctor", "--json").Succeeded().Json;

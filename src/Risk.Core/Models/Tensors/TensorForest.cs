@@ -16,70 +16,74 @@ namespace Risk.Core.Models.Tensors;
 /// </summary>
 public static class TensorForest
 {
-    /// <summary>Matrix products beyond this depth cost more than every walk: 2^(2·depth) multiplications a tree.</summary>
-    public const int GemmDepthMax = 10;
+    /// <summary>Up to this depth the matrix product is taken on every kind of processor, beyond it on accelerators only.</summary>
+    public const int ShallowDepthMax = 3;
 
-    /// <summary>Bytes of one intermediate tensor of a batch, at most: two to four of them are alive at once.</summary>
-    public const long IntermediateBytesMax = 512L * 1024 * 1024;
+    /// <summary>Up to this depth trees are filled up; also the end of matrix products, which multiply 2^(2·depth) times a tree.</summary>
+    public const int PerfectDepthMax = 10;
+
+    /// <summary>Bytes of a batch's leaves up to which an accelerator takes the matrix product: they stay in its cache, and its
+    /// dozen kernel starts count for more than the arithmetic; a walk starts seven kernels a level, but moves a leaf's share only.</summary>
+    public const long GemmLeafBytesMax = 16L * 1024 * 1024;
 
     /// <summary>Elements that the constants of one graph may have: the file stays under 2 GiB, protobuf's end.</summary>
     public const long ConstantElementCountMax = 128L * 1024 * 1024;
 
     /// <summary>
-    /// The strategy for a forest by depth and batch, after the rules of Hummingbird's paper: matrix products for
-    /// shallow trees (depth 3 on processors, 10 on accelerators), perfect traversal up to depth 10, traversal beyond. On
-    /// accelerators the matrix product also has to fit: its intermediates grow with batch × trees × leaves.
+    /// The strategy for a forest by depth and batch: Hummingbird's rule (matrix product up to depth 3, perfect traversal up to
+    /// 10, traversal beyond: https://github.com/microsoft/hummingbird, get_tree_implementation_by_config_or_depth), and on
+    /// accelerators the matrix product for deeper trees, too, while the batch is small. The bound of "small" is reasoned,
+    /// not measured; --strategy and a measurement on the device overrule it.
     /// </summary>
     /// <param name="batchSizeMax">Rows of the largest batch.</param>
     public static TensorChoice Choose(Forest forest, TensorTarget target, int batchSizeMax) => Choose([forest], target, batchSizeMax);
 
     /// <inheritdoc cref="Choose(Forest, TensorTarget, int)"/>
-    public static TensorChoice Choose(IReadOnlyList<Forest> targets, TensorTarget target, int batchSizeMax)
+    public static TensorChoice Choose(IReadOnlyList<Forest> forests, TensorTarget target, int batchSizeMax)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSizeMax, 1);
-        var trees = new TensorTrees(targets);
+        var trees = new TensorTrees(forests);
         var (leaves, splits) = MatrixTrees.Size(trees);
-        var gemmDepthMax = target == TensorTarget.Cpu ? 3 : GemmDepthMax;
-        var gemmBytes = sizeof(float) * (long)batchSizeMax * trees.Count * leaves;
+        var leafBytes = sizeof(float) * (long)batchSizeMax * trees.Count * leaves;
+        var isSmall = target == TensorTarget.Accelerator && trees.Depth <= PerfectDepthMax && leafBytes <= GemmLeafBytesMax;
         var shape = string.Create(CultureInfo.InvariantCulture, $"{trees.Count} trees of depth {trees.Depth} with up to {leaves} leaves, batches of {batchSizeMax}");
-        if (trees.Depth <= gemmDepthMax && gemmBytes <= IntermediateBytesMax && GemmElements(trees, leaves, splits) <= ConstantElementCountMax)
+        if ((trees.Depth <= ShallowDepthMax || isSmall) && GemmElements(trees, leaves, splits) <= ConstantElementCountMax)
         {
-            return new TensorChoice(TensorStrategy.Gemm, $"{shape}: depth is at most {gemmDepthMax}, and the leaves of a batch take {gemmBytes >> 20} MiB");
+            var why = trees.Depth <= ShallowDepthMax ? $"shallow (depth {ShallowDepthMax} at most)" : $"a batch's leaves take {leafBytes >> 10} KiB, and few kernels are to be started";
+            return new TensorChoice(TensorStrategy.Gemm, $"{shape}: {why}");
         }
 
-        var whyNot = trees.Depth > gemmDepthMax ? $"deeper than {gemmDepthMax}" : $"the leaves of a batch would take {gemmBytes >> 20} MiB";
-        return trees.Depth <= 10 && PerfectElements(trees) <= ConstantElementCountMax
-            ? new TensorChoice(TensorStrategy.PerfectTreeTraversal, $"{shape}: {whyNot} for a matrix product, and full trees have 2^{trees.Depth} leaves")
-            : new TensorChoice(TensorStrategy.TreeTraversal, $"{shape}: {whyNot} for a matrix product, and full trees would have 2^{trees.Depth} leaves");
+        return trees.Depth <= PerfectDepthMax && PerfectElements(trees) <= ConstantElementCountMax
+            ? new TensorChoice(TensorStrategy.PerfectTreeTraversal, $"{shape}: deeper than {ShallowDepthMax}, a batch's leaves would take {leafBytes >> 10} KiB, and full trees have 2^{trees.Depth} of them")
+            : new TensorChoice(TensorStrategy.TreeTraversal, $"{shape}: full trees would have 2^{trees.Depth} leaves");
     }
 
     /// <summary>Writes one forest with one score a row, input and output named as in the forest.</summary>
     public static bool TryWrite(Forest forest, TensorStrategy strategy, [NotNullWhen(true)] out byte[]? onnx, [NotNullWhen(false)] out ModelRefusal? refusal) =>
-        TryWrite([forest], forest.Link == ForestLink.Logistic ? TensorLink.Logistic : TensorLink.None, strategy, out onnx, out refusal);
+        TryWrite(new ForestTargets([forest], forest.Link == ForestLink.Logistic ? TargetLink.Logistic : TargetLink.None), strategy, out onnx, out refusal);
 
     /// <summary>Writes the forests of several targets (classes) over the same rows as one graph.</summary>
-    /// <param name="targets">One forest a target, all with the same count of features; their own links are not applied.</param>
-    /// <param name="link">What turns the margins into the output.</param>
+    /// <param name="targets">The forests' own links are not applied; the input and output are named as in the first.</param>
     /// <param name="onnx">The file: float32 [N, features] to float32 [N, targets].</param>
     /// <param name="refusal"><see cref="ModelCodes.Unsupported"/>: the strategy would need more than the bounds above for these trees.</param>
-    public static bool TryWrite(
-        IReadOnlyList<Forest> targets, TensorLink link, TensorStrategy strategy, [NotNullWhen(true)] out byte[]? onnx, [NotNullWhen(false)] out ModelRefusal? refusal)
+    public static bool TryWrite(ForestTargets targets, TensorStrategy strategy, [NotNullWhen(true)] out byte[]? onnx, [NotNullWhen(false)] out ModelRefusal? refusal)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(targets.Count);
-        if (targets.Any(f => f.FeatureCount != targets[0].FeatureCount))
+        var forests = targets.Forests;
+        ArgumentOutOfRangeException.ThrowIfZero(forests.Count);
+        if (forests.Any(f => f.FeatureCount != forests[0].FeatureCount))
         {
             throw new ArgumentException("all targets are computed from the same rows", nameof(targets));
         }
 
         onnx = null;
-        var trees = new TensorTrees(targets);
+        var trees = new TensorTrees(forests);
         refusal = Check(trees, strategy);
         if (refusal is not null)
         {
             return false;
         }
 
-        var graph = new OnnxGraphWriter(targets[0].InputName, targets[0].OutputName);
+        var graph = new OnnxGraphWriter(forests[0].InputName, forests[0].OutputName);
         var table = trees.Columns.Write(graph);
         var leaves = strategy switch
         {
@@ -89,15 +93,15 @@ public static class TensorForest
             _ => throw new ArgumentOutOfRangeException(nameof(strategy), strategy, "no such strategy"),
         };
         var sums = graph.Sum("sums", leaves, axis: 1);
-        var margins = graph.Node("Add", "margins_by_target", sums, graph.Floats("bases", targets.Select(f => f.BaseMargin).ToArray(), targets.Count, 1));
-        _ = link switch
+        var margins = graph.Node("Add", "margins_by_target", sums, graph.Floats("bases", forests.Select(f => f.BaseMargin).ToArray(), forests.Count, 1));
+        _ = targets.Link switch
         {
-            TensorLink.None => graph.Transpose(OnnxGraphWriter.Result, margins),
-            TensorLink.Logistic => graph.Node("Sigmoid", OnnxGraphWriter.Result, graph.Transpose("margins", margins)),
-            TensorLink.Softmax => graph.Node("Softmax", OnnxGraphWriter.Result, ("axis", -1), graph.Transpose("margins", margins)),
-            _ => throw new ArgumentOutOfRangeException(nameof(link), link, "no such link"),
+            TargetLink.None => graph.Transpose(OnnxGraphWriter.Result, margins),
+            TargetLink.Logistic => graph.Node("Sigmoid", OnnxGraphWriter.Result, graph.Transpose("margins", margins)),
+            TargetLink.Softmax => graph.Node("Softmax", OnnxGraphWriter.Result, ("axis", -1), graph.Transpose("margins", margins)),
+            _ => throw new ArgumentOutOfRangeException(nameof(targets), targets.Link, "no such link"),
         };
-        onnx = graph.ToArray($"forest-{Name(strategy)}", targets[0].FeatureCount, targets.Count);
+        onnx = graph.ToArray($"forest-{Name(strategy)}", forests[0].FeatureCount, forests.Count);
         return true;
     }
 
@@ -128,17 +132,4 @@ public static class TensorForest
     private static long PerfectElements(TensorTrees trees) => trees.Depth > PerfectTrees.DepthMax ? long.MaxValue : 3L * trees.Count << trees.Depth;
 
     private static ModelRefusal Unsupported(string reason) => new(ModelCodes.Unsupported, reason);
-}
-
-/// <summary>What turns the margins of a row into its outputs.</summary>
-public enum TensorLink
-{
-    /// <summary>The margins are the output.</summary>
-    None = 0,
-
-    /// <summary>The logistic function of each margin by itself.</summary>
-    Logistic = 1,
-
-    /// <summary>Shares of one over all targets.</summary>
-    Softmax = 2,
 }

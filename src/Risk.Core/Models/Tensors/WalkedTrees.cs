@@ -14,9 +14,14 @@ internal static class WalkedTrees
         var steps = Math.Max(trees.Depth, 1);
         var slots = new Slots(trees, steps);
         var count = slots.Columns.Count;
-        var columns = graph.Ints("node_columns", slots.Columns.ToArray(), count);
-        var thresholds = graph.Floats("node_thresholds", slots.Thresholds.ToArray(), count);
-        var children = graph.Ints("node_children", slots.Children.ToArray(), count);
+        var (columns, thresholds, children) = ("", "", "");
+        if (steps > 1)
+        {
+            columns = graph.Ints("node_columns", slots.Columns.ToArray(), count);
+            thresholds = graph.Floats("node_thresholds", slots.Thresholds.ToArray(), count);
+            children = graph.Ints("node_children", slots.Children.ToArray(), count);
+        }
+
         var values = graph.Floats("node_values", slots.Values.ToArray(), count);
 
         // The roots are the first slots, the same for every row, so the first step looks nothing up.
