@@ -13,5 +13,7 @@ internal static class BenchmarkRegistry
         () => new DecisionEndToEndBenchmark(),
         () => new DecisionLogBenchmark(),
         () => new BrokerLoopBenchmark(),
+        () => new RouterRegretBenchmark(),
+        () => new LedgerClosureBenchmark(),
     ];
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.CommandLine;
+using Risk.Cli.Costs;
 using Risk.Cli.Verbs;
 
 namespace Risk.Cli.CommandLine;
@@ -24,6 +25,7 @@ internal static class RiskCommandLine
             ExplainVerb.Create(),
             ModelVerb.Create(),
             Accelerators.AcceleratorsVerb.Create(),
+            CostVerb.Create(),
             BenchVerb.Create(),
             BenchPartVerb.Create(),
             DoctorVerb.Create(),

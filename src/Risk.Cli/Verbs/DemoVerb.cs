@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Risk.Cli.Accelerators;
 using Risk.Cli.CommandLine;
+using Risk.Cli.Costs;
 using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Models;
@@ -55,7 +56,9 @@ internal static class DemoVerb
         using EmbeddedEngine engine = OpenEngine(output, options);
         TransactionParser parser = input.CreateParser(engine.Keys, reproducible);
         input.TryAgain(again => engine.WarmUp(again, input.CreateParser(engine.Keys, reproducible)));
+        long logBefore = engine.LogSize;
         RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress, context.Cancellation));
+        MeteredRun.Add(directory, engine.Meter, logBefore, engine.LogSize);
         if (report.Strict is { } rejection)
         {
             throw CommandFailure.BadInput(rejection.Code.Text(), $"line {rejection.SourceOffset} of {options.SourceName}{(rejection.Field is null ? "" : $", field {rejection.Field}")}: the run stopped here because of --strict; what came before is in {directory}");

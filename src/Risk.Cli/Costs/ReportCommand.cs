@@ -1,0 +1,211 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using Risk.Cli.CommandLine;
+using Risk.Core.Costs;
+using Risk.Core.Log;
+using Risk.Core.Transactions;
+using Risk.Inference;
+using Risk.Storage.Log;
+using Spectre.Console;
+
+namespace Risk.Cli.Costs;
+
+/// <summary><c>risk cost report [DIR]</c>: what the decisions of a log cost, by day, stream, model and device.</summary>
+internal static class ReportCommand
+{
+    private static readonly Argument<string> Folder = new("DIR") { Description = "The run's directory, or the log itself.", DefaultValueFactory = _ => CommonOptions.OutDefault };
+
+    public static Command Create()
+    {
+        var command = new Command("report", "What the decisions of a log cost, by day, stream, model and device; idle time and waste.") { Folder };
+        command.SetVerb(Run);
+        return command;
+    }
+
+    private readonly record struct Key(DateOnly Day, string Stream, string Model, string Device, string Provider, string Method);
+
+    private struct Sum
+    {
+        public long Decisions;
+        public Cost Cost;
+    }
+
+    private static ExitCode Run(VerbContext context)
+    {
+        string directory = RunDirectory.RequireLog(context.Get(Folder));
+        Dictionary<Key, Sum> sums = context.Output.Run("Adding up", "records", null, report => AddUp(directory, report, context.Cancellation));
+        (Key Key, Sum Sum)[] rows = [.. sums.Select(pair => (pair.Key, pair.Value)).OrderBy(pair => pair.Key.Day).ThenBy(pair => pair.Key.Stream, StringComparer.Ordinal).ThenBy(pair => pair.Key.Model, StringComparer.Ordinal).ThenBy(pair => pair.Key.Device, StringComparer.Ordinal)];
+        Cost total = rows.Aggregate(default(Cost), (sum, row) => sum + row.Sum.Cost);
+        long decisions = rows.Sum(row => row.Sum.Decisions);
+        IReadOnlyList<MeteredRun> runs = MeteredRun.Read(directory);
+        string currency = runs.Count > 0 ? runs[^1].Currency : "";
+        if (context.Output.Json)
+        {
+            context.Output.WriteJson(json => Write(json, rows, total, decisions, runs));
+        }
+        else
+        {
+            Show(context.Output, rows, total, decisions, runs, currency);
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static Dictionary<Key, Sum> AddUp(string directory, ProgressReport report, CancellationToken cancellation)
+    {
+        var sums = new Dictionary<Key, Sum>();
+        var texts = new Texts();
+        using DecisionLogReader reader = DecisionLogReader.Open(directory);
+        report.Total = reader.End;
+        while (reader.Read())
+        {
+            if ((reader.Sequence & 0x3fff) == 0)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                report.Done = reader.Sequence;
+            }
+
+            RecordFault fault = DecisionRecordCodec.Read(reader.Record, out DecisionRecord record);
+            if (fault != RecordFault.None)
+            {
+                throw new DecisionLogException(LogCodes.Corrupt, $"Record {reader.Sequence} in {directory} cannot be read ({fault}); `risk verify {directory}` says more.");
+            }
+
+            if (record.Kind != RecordKind.Decision)
+            {
+                continue;
+            }
+
+            var day = DateOnly.FromDateTime(DateTime.UnixEpoch.AddMicroseconds(record.DecisionTimeMicros));
+            var key = new Key(day, texts.Of(record.Stream), texts.Model(record.ModelDigest), texts.Of(record.Device), texts.Of(record.ExecutionProvider), texts.Of(record.CostMethod));
+            ref Sum sum = ref CollectionsMarshal.GetValueRefOrAddDefault(sums, key, out _);
+            sum.Decisions++;
+            // Shares are whole units, see Cost: written as doubles they come back exactly.
+            sum.Cost += new Cost((long)Math.Round(record.CostMoney * 1e12), (long)Math.Round(record.CostJoules * 1e9));
+        }
+
+        return sums;
+    }
+
+    private static void Show(Output output, (Key Key, Sum Sum)[] rows, Cost total, long decisions, IReadOnlyList<MeteredRun> runs, string currency)
+    {
+        Table table = output.CreateTable("day", "stream", "model", "device", "execution provider", "method", "decisions", $"money {currency}", "per 1,000", "joules", "J per 1,000");
+        foreach ((Key key, Sum sum) in rows)
+        {
+            table.AddRow(
+                key.Day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), Markup.Escape(key.Stream), Markup.Escape(key.Model), Markup.Escape(key.Device), Markup.Escape(key.Provider), Markup.Escape(key.Method), Numbers.Of(sum.Decisions),
+                Numbers.Of((double)sum.Cost.Money), Numbers.Of((double)sum.Cost.Money / sum.Decisions * 1000), Numbers.Of(sum.Cost.Joules), Numbers.Of(sum.Cost.Joules / sum.Decisions * 1000));
+        }
+
+        output.People.Write(table);
+        output.WriteLine($"In all {Numbers.Of(decisions)} decisions, {Numbers.Of((double)total.Money)} {currency}, {Numbers.Of(total.Joules)} J.");
+        if (runs.Count == 0)
+        {
+            output.WriteLine("Idle time and waste are not told apart here: this run left no costs.jsonl.");
+            return;
+        }
+
+        (Cost metered, Cost idle, Cost waste, Cost unallocated) = Metered(runs);
+        output.WriteLine($"Metered {Numbers.Of((double)metered.Money)} {currency}, {Numbers.Of(metered.Joules)} J; of it idle {Share(idle, metered)}, waste {Share(waste, metered)}, not yet borne by a decision {Share(unallocated, metered)}; decisions and meter differ by {Closure(total, metered, unallocated):P4}.");
+        foreach (string method in runs.Select(run => run.Method).Distinct())
+        {
+            output.WriteLine($"How: {method}.");
+        }
+    }
+
+    private static void Write(Utf8JsonWriter json, (Key Key, Sum Sum)[] rows, Cost total, long decisions, IReadOnlyList<MeteredRun> runs)
+    {
+        json.WriteStartArray("rows");
+        foreach ((Key key, Sum sum) in rows)
+        {
+            json.WriteStartObject();
+            json.WriteString("day", key.Day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
+            json.WriteString("stream", key.Stream);
+            json.WriteString("model", key.Model);
+            json.WriteString("device", key.Device);
+            json.WriteString("executionProvider", key.Provider);
+            json.WriteString("method", key.Method);
+            json.WriteNumber("decisions", sum.Decisions);
+            json.WriteNumber("money", sum.Cost.Money);
+            json.WriteNumber("joules", sum.Cost.Joules);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteNumber("decisions", decisions);
+        json.WriteNumber("money", total.Money);
+        json.WriteNumber("joules", total.Joules);
+        if (runs.Count == 0)
+        {
+            json.WriteNull("metered");
+            return;
+        }
+
+        (Cost metered, Cost idle, Cost waste, Cost unallocated) = Metered(runs);
+        json.WriteStartObject("metered");
+        json.WriteString("currency", runs[^1].Currency);
+        foreach ((string name, Cost cost) in (ReadOnlySpan<(string, Cost)>)[("total", metered), ("idle", idle), ("waste", waste), ("unallocated", unallocated)])
+        {
+            json.WriteStartObject(name);
+            json.WriteNumber("money", cost.Money);
+            json.WriteNumber("joules", cost.Joules);
+            json.WriteEndObject();
+        }
+
+        json.WriteNumber("difference", Closure(total, metered, unallocated));
+        json.WriteString("method", runs[^1].Method);
+        json.WriteEndObject();
+    }
+
+    private static (Cost Total, Cost Idle, Cost Waste, Cost Unallocated) Metered(IReadOnlyList<MeteredRun> runs) => runs.Aggregate(
+        (Total: default(Cost), Idle: default(Cost), Waste: default(Cost), Unallocated: default(Cost)),
+        (sum, run) => (sum.Total + run.Total, sum.Idle + run.Idle, sum.Waste + run.Waste, sum.Unallocated + run.Unallocated));
+
+    /// <summary>How far the decisions' sum is from what the meters show for them, as a share.</summary>
+    private static double Closure(Cost decisions, Cost metered, Cost unallocated) =>
+        metered.PicoUnits == unallocated.PicoUnits ? 0 : Math.Abs(1 - (double)(decisions.Money / (metered - unallocated).Money));
+
+    private static string Share(Cost part, Cost whole) => whole.PicoUnits == 0 ? "0 %" : ((double)(part.Money / whole.Money)).ToString("P1", CultureInfo.InvariantCulture);
+
+    /// <summary>A few texts come again in every record.</summary>
+    private sealed class Texts
+    {
+        private readonly Dictionary<int, (byte[] Bytes, string Text)> _texts = [];
+        private readonly Dictionary<Sha256Digest, string> _models = [];
+
+        public string Of(ReadOnlySpan<byte> utf8)
+        {
+            var hash = new HashCode();
+            hash.AddBytes(utf8);
+            int key = hash.ToHashCode();
+            if (_texts.TryGetValue(key, out (byte[] Bytes, string Text) known) && utf8.SequenceEqual(known.Bytes))
+            {
+                return known.Text;
+            }
+
+            string text = Encoding.UTF8.GetString(utf8);
+            _texts[key] = (utf8.ToArray(), text);
+            return text;
+        }
+
+        public string Model(ReadOnlySpan<byte> digest)
+        {
+            if (digest.Length != Sha256Digest.Size)
+            {
+                return "";
+            }
+
+            var sha = Sha256Digest.From(digest);
+            if (!_models.TryGetValue(sha, out string? name))
+            {
+                name = ModelFiles.TryFind(sha, out ModelBundle? bundle) ? $"{bundle.Manifest.Name}@{bundle.Manifest.Version}" : sha.ToString()[..12];
+                _models.Add(sha, name);
+            }
+
+            return name;
+        }
+    }
+}

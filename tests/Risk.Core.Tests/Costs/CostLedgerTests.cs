@@ -1,0 +1,99 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Risk.Core.Costs;
+using Risk.Core.Tests.Decisions;
+using static Risk.Core.Tests.Costs.PriceBookTests;
+
+namespace Risk.Core.Tests.Costs;
+
+public sealed class CostLedgerTests
+{
+    private static readonly PriceBook s_book = Read(Shipped.Bytes("ops/prices/default.json"));
+
+    [Fact]
+    public void RentedCard_CostsItsHours_BusyOrNot_AndWasteIsTold()
+    {
+        CostLedger ledger = Ledger(out DeviceMeter card);
+        card.Ran(900_000_000, rows: 3, paddedRows: 4, RunFate.Used);          // a quarter of an hour, a quarter of it padding
+        card.Ran(360_000_000, rows: 1, paddedRows: 1, RunFate.Failed);
+        card.Ran(180_000_000, rows: 1, paddedRows: 1, RunFate.HedgeLost);
+        Cost cost = ledger.Charge(cpuMicros: 0, reservedMicros: 3_600_000_000, decisions: 10);
+
+        double hour = card.Rates.OnPerHour.Value, cpuHour = ledger.Cpu.Total.PicoUnits / 1e12;
+        Assert.Equal(hour + cpuHour, (double)cost.Money, 1e-9);
+        Assert.Equal(ledger.Total, cost);
+        Assert.Equal(hour * 0.1875, (double)card.Active.Money, 1e-9);
+        Assert.Equal(hour * 0.0625, (double)card.Padding.Money, 1e-9);
+        Assert.Equal(hour * 0.1, (double)card.Failed.Money, 1e-9);
+        Assert.Equal(hour * 0.05, (double)card.HedgesLost.Money, 1e-9);
+        Assert.Equal(hour * 0.6, (double)card.Idle.Money, 1e-9);
+        Assert.Equal(((card.Rates.IdleWatts.Value * 3600) + ((card.Rates.FullWatts.Value - card.Rates.IdleWatts.Value) * 1440)), card.Total.Joules, 1);
+        Assert.Equal(ledger.Total, ledger.Active + ledger.Waste + ledger.Idle);
+    }
+
+    [Fact]
+    public void CardThatIsOff_CostsNothingRented_AndItsAmortisationOwned()
+    {
+        DevicePrice price = s_book.Devices[0];
+        DeviceMeter rented = new(DeviceRates.OfDevice(s_book, price, Tenure.Rented), isOn: false), owned = new(DeviceRates.OfDevice(s_book, price, Tenure.Owned), isOn: false);
+        CostLedger ledger = new(CostMeter.Measured(s_book, s_book.Machines[0]), rented, owned);
+        ledger.Charge(0, 3_600_000_000, 1);
+        Assert.Equal(default, rented.Total);
+        Assert.Equal((decimal)owned.Rates.OffPerHour.Value, owned.Total.Money, 9);
+        Assert.Equal(0, owned.Total.NanoJoules);
+        Assert.Equal(owned.Total, owned.Idle);
+    }
+
+    [Fact]
+    public void ChargesAndShares_AddUpExactly() =>
+        Prop.ForAll(ArbMap.Default.ArbFor<int>(), seed =>
+        {
+            Random random = new(seed);
+            DeviceMeter[] cards = [.. s_book.Devices.Take(3).Select(price => new DeviceMeter(DeviceRates.OfDevice(s_book, price, price.CanBe(Tenure.Owned) && random.Next(2) == 0 ? Tenure.Owned : price.Tenure), random.Next(2) == 0))];
+            CostLedger ledger = new(CostMeter.Measured(s_book, s_book.Machines[0]), cards);
+            Cost shared = default;
+            for (int batch = random.Next(1, 60); batch > 0; batch--)
+            {
+                for (int run = random.Next(4); run > 0; run--)
+                {
+                    int rows = random.Next(1, 300);
+                    cards[random.Next(3)].Ran(random.Next(3_000), rows, rows + random.Next(200), (RunFate)random.Next(3));
+                }
+                int count = random.Next(4) == 0 ? 0 : random.Next(1, 200);
+                Cost cost = ledger.Charge(random.Next(5_000), random.Next(4_000), count);
+                for (int index = 0; index < count; index++)
+                    shared += cost.Share(index, count);
+                cards[random.Next(3)].IsOn = random.Next(2) == 0;
+            }
+            return shared + ledger.Unallocated == ledger.Total && ledger.Active + ledger.Waste + ledger.Idle == ledger.Total
+                && cards.All(card => card.Active + card.Waste + card.Idle == card.Total && card.Idle is { PicoUnits: >= 0, NanoJoules: >= 0 } && card.Waste is { PicoUnits: >= 0, NanoJoules: >= 0 });
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+
+    [Fact]
+    public void Charge_AllocatesNothing()
+    {
+        CostLedger ledger = Ledger(out DeviceMeter card);
+        Cost sum = Charge(10);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        sum += Charge(1_000);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.True(sum.PicoUnits > 0);
+
+        Cost Charge(int times)
+        {
+            Cost total = default;
+            for (int i = 0; i < times; i++)
+            {
+                card.Ran(50, 60, 64, RunFate.Used);
+                total += ledger.Charge(20, 100, 60).Share(1, 60);
+            }
+            return total;
+        }
+    }
+
+    private static CostLedger Ledger(out DeviceMeter card)
+    {
+        card = new DeviceMeter(DeviceRates.OfDevice(s_book, s_book.Devices[0], Tenure.Rented));
+        return new CostLedger(CostMeter.Measured(s_book, s_book.Machines[0]), card);
+    }
+}

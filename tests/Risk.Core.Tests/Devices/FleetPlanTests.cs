@@ -1,0 +1,57 @@
+using Risk.Core.Costs;
+using Risk.Core.Devices;
+
+namespace Risk.Core.Tests.Devices;
+
+public sealed class FleetPlanTests
+{
+    // Twelve hours of 40,000 a second, twelve of 1,000.
+    private static readonly IReadOnlyList<(double, double)> s_hours = [.. Enumerable.Range(0, 24).Select(hour => hour < 12 ? (40_000.0, 40_000.0) : (1_000.0, 1_000.0))];
+    private static readonly PricedDevice s_core = Device(0.1, (1, 100), (16, 1_600));
+    private static readonly PricedDevice s_card = Device(0.3, (1, 101), (100, 200), (1_000, 11_000));
+
+    [Fact]
+    public void CpuAlone_IsSizedForTheBusiestMinute_AndSavesItsIdleMachinesAtNight()
+    {
+        FleetOption cpu = new FleetPlan(s_hours, s_core, 4, 50_000, 0.5).CpuOnly()!;
+        // 40,000 × 100 µs ÷ 0.5 = 8 cores by day, 0.2 by night: one machine of four.
+        Assert.Equal((8, 0), (cpu.CoreCount, cpu.AcceleratorCount));
+        Assert.Equal(8 * 0.1 * 730.5, cpu.Cost.Money.Value, 1e-6);
+        Assert.Equal(6 * 0.1 * 730.5, cpu.Cost.MoneyScaled.Value, 1e-6);
+        Assert.Equal(2 * 0.1 * 730.5, cpu.Cost.Saving.Value, 1e-6);
+        Assert.Equal(730.5 * (8 * 10 + (10 * (4 + 0.1) / 2)) / 1000, cpu.Cost.KilowattHours.Value, 1e-6);
+        Assert.True(cpu.Cost.KilowattHoursScaled.Value < cpu.Cost.KilowattHours.Value);
+    }
+
+    [Fact]
+    public void MixedFleet_RunsTheCardByDayAndTheCpuAtNight()
+    {
+        FleetPlan plan = new(s_hours, s_core, 1, 50_000, 0.5);
+        FleetOption only = plan.Only(s_card)!, mixed = plan.Mixed(s_card)!, cpu = plan.CpuOnly()!;
+        Assert.Equal((1, 0), (only.AcceleratorCount, only.CoreCount));
+        Assert.Equal(0.3 * 730.5, only.Cost.MoneyScaled.Value, 1e-6);
+        // One core at night instead of the card: 12 h of 0.3 and 12 h of 0.1.
+        Assert.Equal((1, 1), (mixed.AcceleratorCount, mixed.CoreCount));
+        Assert.Equal(0.2 * 730.5, mixed.Cost.MoneyScaled.Value, 1e-6);
+        Assert.True(mixed.Cost.MoneyScaled.Value < cpu.Cost.MoneyScaled.Value);
+        Assert.Null(new FleetPlan(s_hours, s_core, 1, 50, 0.5).Only(s_card));
+        Assert.Null(new FleetPlan(s_hours, s_core, 1, 50, 0.5).CpuOnly());
+    }
+
+    [Fact]
+    public void Hours_AreMeanAndBusiestMinute()
+    {
+        int[] counts = [.. Enumerable.Repeat(1, 3600), .. Enumerable.Repeat(3, 60), .. Enumerable.Repeat(0, 3540)];
+        Assert.Equal([(2, 2), (0.1, 6)], FleetPlan.Hours(counts, 2));
+    }
+
+    private static PricedDevice Device(double hourly, params (int Batch, double Micros)[] points)
+    {
+        PriceFigure figure(double value, string unit) => new(value, value, value, unit, "test", new DateOnly(2026, 1, 1), FigureBasis.Assumed);
+        MachinePrice machine = new("m", Tenure.Rented, 1, default, default, figure(hourly, "EUR/h"), figure(10, "W"), figure(20, "W"), default, default);
+        DeviceRates rates = DeviceRates.OfCore(new PriceBook("test", 1, "EUR", figure(0.2, "EUR/kWh"), figure(1, "1"), [machine], default), machine);
+        ModelCurve curve = new("m", "1", "v", null, [.. points.Select(point => new CostPoint(point.Batch, point.Micros, point.Micros, 0, 0))]);
+        DeviceProfile profile = new("d", DeviceKind.Gpu, "p", "d", FigureBasis.Assumed, "", "", "", "", new DateOnly(2026, 1, 1), true, new DevicePower(default, default, EnergyMethod.Model), [curve]);
+        return new PricedDevice(profile, curve, rates, isDivisible: points[^1].Batch == 16);
+    }
+}
