@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Orleans.Configuration;
 using Risk.Cli;
 using Risk.Core;
 using Risk.Service.Serving;
@@ -10,6 +11,7 @@ namespace Risk.Cluster;
 /// <summary>An HTTP front: a client of the cluster that holds no partition, so that there may be any number of it.</summary>
 internal static class ClusterFront
 {
+    private static readonly TimeSpan s_gatewaysEvery = TimeSpan.FromSeconds(5);
     private static readonly string[] s_codes = ["CLUSTER_UNAVAILABLE", "CLUSTER_DIFFERS", "PARTITION_NOT_SERVED"];
 
     public static async Task<int> Run(ClusterOptions cluster, ServeConfiguration configuration)
@@ -47,6 +49,9 @@ internal static class ClusterFront
     private static void Connect(IClientBuilder client, ClusterOptions cluster)
     {
         client.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (cluster.ClusterId, cluster.ClusterId));
+        // A silo that went silent without closing its connections is left only when it is gone from the list: Orleans' own minute
+        // would be added to the time until it is declared dead.
+        client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = s_gatewaysEvery);
         client.UseConnectionRetryFilter(async (_, cancellation) =>
         {
             await Task.Delay(TimeSpan.FromSeconds(1), cancellation);

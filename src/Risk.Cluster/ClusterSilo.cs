@@ -84,6 +84,7 @@ internal static class ClusterSilo
         {
             silo.Configure<GrainCollectionOptions>(o => o.CollectionAge = TimeSpan.FromDays(365)); // a partition is served for as long as there is a silo
             silo.Configure<Orleans.Configuration.ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (cluster.ClusterId, cluster.ClusterId));
+            silo.Configure<ClusterMembershipOptions>(o => o.ProbeTimeout = TimeSpan.FromSeconds(cluster.ProbeSeconds));
             silo.AddPlacementDirector<SpreadPlacement, SpreadPlacementDirector>();
             if (cluster.LocalhostPort is { } first)
             {

@@ -13,7 +13,7 @@ namespace Risk.Cluster;
 /// <param name="partitions">Of the stream; the same everywhere and for ever.</param>
 public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema, int partitions)
 {
-    private static readonly TimeSpan s_retryFirst = TimeSpan.FromMilliseconds(50), s_retryMax = TimeSpan.FromSeconds(2), s_findTry = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_retryFirst = TimeSpan.FromMilliseconds(50), s_retryMax = TimeSpan.FromMilliseconds(500), s_findTry = TimeSpan.FromSeconds(3);
     // What was on its way to a silo that died is lost without a word: asked again sooner than Orleans gives it up.
     private static readonly TimeSpan s_decideTry = TimeSpan.FromSeconds(5);
 

@@ -9,7 +9,7 @@ namespace Risk.Cluster.Tests;
 public sealed class KilledSiloTests(ITestOutputHelper output)
 {
     private static readonly bool s_soak = Environment.GetEnvironmentVariable("RISK_SOAK") == "1";
-    private static readonly int s_entities = s_soak ? 100_000 : 400, s_kills = s_soak ? 4 : 1;
+    private static readonly int s_entities = s_soak ? 100_000 : 400, s_kills = s_soak ? 5 : 1;
     private static readonly TimeSpan s_answerMax = TimeSpan.FromSeconds(120), s_failoverMax = TimeSpan.FromSeconds(20);
 
     [ClusterFact]
@@ -38,19 +38,34 @@ public sealed class KilledSiloTests(ITestOutputHelper output)
             TestSilo victim = silos[owner];
             int[] moved = [.. Enumerable.Range(0, places.Length).Where(p => places[p].Silo.Contains($":{victim.SiloPort}", StringComparison.Ordinal))];
             long killed = Stopwatch.GetTimestamp();
+            DateTimeOffset killedAt = TimeProvider.System.GetUtcNow();
             victim.Kill();
+            Task<double> dead = Task.Run(async () =>
+            {
+                while (cluster.Query<long>($"SELECT count(*) FROM orleansmembershiptable WHERE port = {victim.SiloPort} AND status <> 6") > 0) { await Task.Delay(50); }
+                return Stopwatch.GetElapsedTime(killed).TotalSeconds;
+            });
             // A probe of its own for each: from the kill to the first decision that was made there since.
             double[] seconds = await Task.WhenAll(moved.Select(p => FirstDecision(client, p, killed)));
             failovers.AddRange(seconds);
+            double declared = await dead;
+            double[] open = [.. silos.SelectMany(s => Opened(s, killedAt))];
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"kill {kill}: declared dead after {declared:F1} s, partitions open after {Text(open)} s, first decisions after {Text(seconds)} s"));
             await stop.CancelAsync();
             await Task.WhenAll(load);
             silos[owner] = cluster.StartSilo($"again{kill}");
         }
         cluster.AssertOneDecisionEach(next + _probes);
         failovers.Sort();
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{next} events, {s_entities} entities, {s_kills} kills; failover of {failovers.Count} partitions: {string.Join(" ", failovers.Select(s => s.ToString("F1", CultureInfo.InvariantCulture)))} s"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{next} events, {s_entities} entities, {s_kills} kills; failover of {failovers.Count} partitions: {Text(failovers)} s"));
         if (s_soak) { Assert.True(failovers[^1] < s_failoverMax.TotalSeconds, $"{failovers[^1]} s"); }
     }
+
+    private static string Text(IEnumerable<double> seconds) => string.Join(' ', seconds.Order().Select(s => s.ToString("F1", CultureInfo.InvariantCulture)));
+
+    /// <summary>When partitions were opened, by the silo's log.</summary>
+    private static IEnumerable<double> Opened(TestSilo silo, DateTimeOffset since) => silo.Process.Errors.Split('\n').Where(l => l.Contains("PARTITION_OPEN\"", StringComparison.Ordinal))
+        .Select(l => (JsonDocument.Parse(l).RootElement.GetProperty("time").GetDateTimeOffset() - since).TotalSeconds).Where(s => s > 0);
 
     private int _probes;
 

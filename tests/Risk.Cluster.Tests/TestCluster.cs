@@ -28,13 +28,16 @@ internal sealed class TestCluster : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("risk-cluster-").FullName;
     private readonly PostgresServer _server;
     private readonly string? _brokers;
+    private readonly int _entityWaitMillis;
     private readonly List<TestProcess> _processes = [];
     private readonly List<IHost> _clients = [];
 
     /// <param name="brokers">Kafka's, as the source; null for calls alone.</param>
-    public TestCluster(string? brokers = null)
+    /// <param name="entityWaitMillis">How long a batch waits for the owners of shared entities.</param>
+    public TestCluster(string? brokers = null, int entityWaitMillis = 250)
     {
         _brokers = brokers;
+        _entityWaitMillis = entityWaitMillis;
         if (!PostgresServer.TryStart(out PostgresServer? server, out string? why)) { throw new InvalidOperationException(why); }
         _server = server;
         Execute(server.ConnectionString, $"CREATE DATABASE {Database}");
@@ -72,7 +75,7 @@ internal sealed class TestCluster : IDisposable
         string directory = Path.Combine(_folder, name), config = Path.Combine(_folder, name + ".json");
         Directory.CreateDirectory(KeyFolder);
         object? kafka = _brokers is null ? null : new { groupId = "risk", properties = new Dictionary<string, string>(s_kafka) { ["bootstrap.servers"] = _brokers } };
-        File.WriteAllText(config, JsonSerializer.Serialize(new { store = new { directory, postgres = $"env:{Store}" }, keys = KeyFolder, kafka }));
+        File.WriteAllText(config, JsonSerializer.Serialize(new { store = new { directory, postgres = $"env:{Store}" }, keys = KeyFolder, entities = new { waitMillis = _entityWaitMillis }, kafka }));
         int siloPort = at?.SiloPort ?? FreePort(), gatewayPort = at?.GatewayPort ?? FreePort();
         string[] arguments = ["silo", "--config", config, "--membership", $"env:{Membership}", "--partitions", Partitions.ToString(CultureInfo.InvariantCulture),
             "--silo-port", siloPort.ToString(CultureInfo.InvariantCulture), "--gateway-port", gatewayPort.ToString(CultureInfo.InvariantCulture), "--listen", "http://127.0.0.1:0"];
@@ -97,6 +100,22 @@ internal sealed class TestCluster : IDisposable
         _processes.Add(process);
         process.WaitUntilItServes(s_startMax);
         return process;
+    }
+
+    /// <summary>Scores a file in one embedded engine; the folder of its log.</summary>
+    public string RunDemo(string transactions, string labels)
+    {
+        string input = Path.Combine(_folder, "in.csv"), outcomes = Path.Combine(_folder, "labels.csv"), output = Path.Combine(_folder, "one");
+        File.WriteAllText(input, transactions);
+        File.WriteAllText(outcomes, labels);
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "risk.dll"), "demo", "--input", input, "--labels", outcomes, "--out", output, "--json"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["RISK_HOME"] = RiskHome.Find();
+        using Process demo = Process.Start(start)!;
+        Task<string> said = demo.StandardOutput.ReadToEndAsync();
+        string errors = demo.StandardError.ReadToEnd();
+        demo.WaitForExit();
+        Assert.True(demo.ExitCode == 0, $"{errors}\n{said.Result}");
+        return output;
     }
 
     /// <summary>Each event once in the store; every log's rows have the root of its last commit, by RFC 6962 itself.</summary>

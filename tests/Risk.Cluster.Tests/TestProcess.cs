@@ -33,6 +33,8 @@ internal sealed partial class TestProcess : IDisposable
     /// <summary>The address that it said.</summary>
     public HttpClient Http { get; private set; } = new();
 
+    public int Id => _process.Id;
+
     /// <summary>Processor time so far.</summary>
     public TimeSpan Processor
     {

@@ -39,7 +39,11 @@ internal sealed class TestTopics : IDisposable
         for (long number = from; number < to; number++) { Send(Payments.Customer(number, customers), Payments.Json(number, customers)); }
     }
 
-    public void Send(string key, byte[] value) => _publisher.Publish(_topics.Transactions, -1, Encoding.UTF8.GetBytes(key), value, null, error =>
+    public void Send(string key, byte[] value) => Send(_topics.Transactions, key, value);
+
+    public void SendLabel(string key, string json) => Send(_topics.Labels, key, Encoding.UTF8.GetBytes(json));
+
+    private void Send(string topic, string key, byte[] value) => _publisher.Publish(topic, -1, Encoding.UTF8.GetBytes(key), value, null, error =>
     {
         if (error is not null) { Interlocked.Increment(ref _refused); }
     }, _stop.Token);

@@ -72,16 +72,20 @@ internal static class CompareCommand
 
         output.WriteLine();
         output.WriteLine($"{comparison.Inputs.ModelReference}, {Numbers.Of(comparison.Load)} decisions a second, {Numbers.Micros(comparison.DeadlineMicros)} from arrival to answer; {comparison.Inputs.Book.Currency}, expected (low – high).");
-        Table table = output.CreateTable("device", "basis", "", "1,000 decisions", "J per 1,000", "needs", "batch", "latency", "break-even load /s", "low", "high", "latency there");
+        Table table = output.CreateTable("device", "basis", "1,000 decisions", "low", "high", "J", "latency", "break-even/s", "low", "high", "latency");
         foreach (ComparedDevice row in (IEnumerable<ComparedDevice>)[comparison.Cpu, .. comparison.Accelerators])
         {
             table.AddRow(
-                Markup.Escape(row.Device.Profile.Name), Numbers.Basis(row.Device.Profile.Basis), row.Device.Rates.Tenure == Tenure.Owned ? "owned" : "rented",
-                Markup.Escape(Numbers.Range(row.PerThousand)), row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "",
-                row.At is { } at ? $"{Numbers.Of(at.DeviceCount)}{(row.Device.IsDivisible ? " cores" : "")}" : "", row.At?.Batch.ToString(CultureInfo.InvariantCulture) ?? "",
-                row.At is { } point ? Numbers.Micros(point.LatencyMicros) : "",
+                Markup.Escape(row.Device.Profile.Name), $"{Numbers.Basis(row.Device.Profile.Basis)}, {(row.Device.Rates.Tenure == Tenure.Owned ? "owned" : "rented")}",
+                row.PerThousand is { } cost ? Numbers.Of(cost.Value) : "too slow", row.PerThousand is { } least ? Numbers.Of(least.Low) : "", row.PerThousand is { } most ? Numbers.Of(most.High) : "",
+                row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "", row.At is { } point ? Numbers.Micros(point.LatencyMicros) : "",
                 row.BreakEven is { } even ? Numbers.Load(even.Value) : "", row.BreakEven is { } low ? Numbers.Load(low.Low) : "", row.BreakEven is { } high ? Numbers.Load(high.High) : "",
                 row.AtBreakEven is { } there ? Numbers.Micros(there.LatencyMicros) : "");
+        }
+
+        foreach (TableColumn column in table.Columns)
+        {
+            column.NoWrap();
         }
 
         output.People.Write(table);

@@ -14,9 +14,9 @@ internal static class ComparePage
     {
         var page = new StringBuilder();
         page.Append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>CPU against accelerators</title>\n<style>\n")
-            .Append("body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#1a1a1a}h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}h3{font-size:1em;margin:1.5em 0 .3em}")
+            .Append("body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:88em;padding:0 1em;color:#1a1a1a}h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}h3{font-size:1em;margin:1.5em 0 .3em}")
             .Append("table{border-collapse:collapse;font-size:13px;width:100%}th,td{text-align:left;padding:.3em .6em;border-bottom:1px solid #ddd;vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}")
-            .Append(".face{background:#fff6dc;border-left:4px solid #d9a400;padding:.6em 1em;margin:1em 0}svg{width:100%;height:auto}code{font-size:12px;overflow-wrap:anywhere}.m{color:#666}</style></head><body>\n");
+            .Append(".face{background:#fff6dc;border-left:4px solid #d9a400;padding:.6em 1em;margin:1em 0}td:first-child{min-width:13em}svg{width:100%;height:auto}code{font-size:12px;overflow-wrap:anywhere}.m{color:#666}</style></head><body>\n");
         page.Append(CultureInfo.InvariantCulture, $"<h1>CPU against accelerators: {Text(comparison.Inputs.ModelReference)}</h1>\n<div class=\"face\">");
         foreach (string warning in comparison.Warnings())
         {

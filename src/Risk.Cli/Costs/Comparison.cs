@@ -37,7 +37,7 @@ internal sealed record Comparison(CostInputs Inputs, double Load, double Deadlin
             warnings.Add($"The CPU's profile {Cpu.Device.Profile.Name} was not measured either.");
         }
 
-        warnings.Add($"Prices: {System.IO.Path.GetFileName(Inputs.BookFile)} ({Inputs.Book.Name} {Inputs.Book.Version}), each with its source and date; what is assumed there has a wide range. Devices compute at most {Utilisation:P0} of the time; waiting in queues is not in the latencies.");
+        warnings.Add($"Prices: {System.IO.Path.GetFileName(Inputs.BookFile)} ({Inputs.Book.Name} {Inputs.Book.Version}), each with its source and date; what is assumed there has a wide range. Devices compute at most {Utilisation:P0} of the time; waiting in queues is not in the latencies. Scoring alone: the rest of a decision (features, record, commit) costs the same beside every device.");
         return warnings;
     }
 }

@@ -18,9 +18,10 @@ public enum StreamGrade : byte
 /// <param name="MissMoney">What a missed deadline costs, in the currency; default 0.01. Also decides whether hedging pays.</param>
 /// <param name="RetryMicros">First wait after a device was lost, doubled at each further loss; default 1,000,000.</param>
 /// <param name="RetryMaxMicros">The longest; default 300,000,000.</param>
+/// <param name="SwitchStarts">Starts' worth that an accelerator must have saved to be switched on, or lost to be switched off; default 3, at least 1. More flaps less on bursts and follows a change of load later.</param>
 public sealed record RouterOptions(
     long DelayMaxMicros = 1_000, long BulkDelayMaxMicros = 1_000_000, long GuardMicros = 200, double MissMoney = 0.01,
-    long RetryMicros = 1_000_000, long RetryMaxMicros = 300_000_000);
+    long RetryMicros = 1_000_000, long RetryMaxMicros = 300_000_000, double SwitchStarts = 3);
 
 /// <summary>What waits to be scored; rows leave from the front.</summary>
 /// <param name="IsFull">No further row fits.</param>
@@ -57,7 +58,7 @@ public record struct DeviceState
     /// <summary>Not to be tried before; counts only while <see cref="Losses"/> is above 0.</summary>
     public long RetryAtMicros { get; set; }
 
-    /// <summary>What it has saved of late over what it cost, in 10⁻¹²; 0 to its starting cost. See <see cref="DeviceRouter.Account"/>.</summary>
+    /// <summary>What it has saved of late over what it cost, in 10⁻¹²; while it is on, 0 to <see cref="RouterOptions.SwitchStarts"/> times its starting cost. See <see cref="DeviceRouter.Account"/>.</summary>
     public double Balance { get; set; }
 
     /// <summary>Up to when its cost of being on is in <see cref="Balance"/>.</summary>
@@ -80,7 +81,7 @@ public record struct RouterLoad
 /// each row that leaves being credited with what a row costs on average (the renewal-reward form of cost a row). So 70 rows
 /// leave as 64 where a padded device would compute 256 for them, and the 6 go with the next.</para>
 /// <para><b>Power.</b> An accelerator that is on costs money whether it is used or not. Its balance grows by what each batch
-/// saves against the next best device and shrinks by what it costs to be on, between 0 and the cost of a start: at 0 it
+/// saves against the next best device and shrinks by what it costs to be on, between 0 and the cost of a few starts: at 0 it
 /// should be switched off, and while it is off the same sum with what it would have saved says when to switch it on. This is
 /// the work function of the two-state task system (Borodin, Linial, Saks, 1992, https://doi.org/10.1145/146585.146588): a
 /// device is never worse by more than a few starts than any schedule known in hindsight, and does not flap.</para>
@@ -112,7 +113,7 @@ public sealed class DeviceRouter
 
     /// <summary>States to begin with: the CPU on, accelerators as given.</summary>
     public DeviceState[] CreateStates(bool acceleratorsOn, long nowMicros) =>
-        [.. _devices.Select(device => new DeviceState { IsOn = device.IsElastic || acceleratorsOn, ReadyAtMicros = nowMicros, BalancedAtMicros = nowMicros, Balance = acceleratorsOn ? device.StartPico : 0 })];
+        [.. _devices.Select(device => new DeviceState { IsOn = device.IsElastic || acceleratorsOn, ReadyAtMicros = nowMicros, BalancedAtMicros = nowMicros, Balance = acceleratorsOn ? SwitchPico(device) : 0 })];
 
     /// <summary>The load to begin with: every row as cheap as it can be.</summary>
     public RouterLoad CreateLoad() => new() { MoneyPerRow = _devices.Min(device => (double)device.Of(device.BatchMax).Money / device.BatchMax) };
@@ -199,20 +200,21 @@ public sealed class DeviceRouter
                     without = Math.Min(without, MoneyOn(other, step.Rows, queue, nowMicros));
             }
             if (state.Losses == 0 && without > with)
-                state.Balance = Math.Min(state.Balance + without - with, state.IsOn ? Math.Max(_devices[d].StartPico, 1) : double.MaxValue);
+                state.Balance = Math.Min(state.Balance + without - with, state.IsOn ? SwitchPico(_devices[d]) : double.MaxValue);
         }
     }
 
     /// <summary>Whether it is time to switch the device on or off; null for neither. Ask after <see cref="Account"/>, and once in a while when nothing arrives.</summary>
-    public bool? PowerAdvice(int device, ref DeviceState state, long nowMicros)
+    /// <param name="isQueueEmpty">Rows that wait may count on the device; it is not switched off under them.</param>
+    public bool? PowerAdvice(int device, ref DeviceState state, bool isQueueEmpty, long nowMicros)
     {
         RoutedDevice routed = _devices[device];
         if (routed.IsElastic)
             return null;
         Hold(ref state, routed, nowMicros);
         if (state.IsOn)
-            return state.Balance <= 0 && nowMicros >= state.BusyUntilMicros && nowMicros >= state.ReadyAtMicros ? false : null;
-        return state.Losses == 0 && state.Balance >= Math.Max(routed.StartPico, 1) ? true : null;
+            return state.Balance <= 0 && isQueueEmpty && nowMicros >= state.BusyUntilMicros && nowMicros >= state.ReadyAtMicros ? false : null;
+        return state.Losses == 0 && state.Balance >= SwitchPico(routed) ? true : null;
     }
 
     /// <summary>Takes the advice.</summary>
@@ -222,7 +224,7 @@ public sealed class DeviceRouter
         state.ReadyAtMicros = on ? nowMicros + _devices[device].StartMicros : 0;
         state.BusyUntilMicros = 0;
         // The start is paid for; while it starts, nothing is counted against it.
-        state.Balance = on ? Math.Max(_devices[device].StartPico, 1) : 0;
+        state.Balance = on ? SwitchPico(_devices[device]) : 0;
         state.BalancedAtMicros = Math.Max(nowMicros, state.ReadyAtMicros);
     }
 
@@ -281,6 +283,9 @@ public sealed class DeviceRouter
         float micros = routed.IsElastic ? routed.Of(1).P99Micros : routed.Of(Math.Min(rows, routed.BatchMax)).P99Micros;
         return queue.EarliestDeadlineMicros != long.MaxValue && nowMicros + (long)micros > queue.EarliestDeadlineMicros ? money + (_missPico * rows) : money;
     }
+
+    /// <summary>Savings to switch on for, losses to switch off for.</summary>
+    private double SwitchPico(RoutedDevice device) => Math.Max(device.StartPico * _options.SwitchStarts, 1);
 
     private static void Hold(ref DeviceState state, RoutedDevice device, long nowMicros)
     {

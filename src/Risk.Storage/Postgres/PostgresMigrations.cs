@@ -39,12 +39,14 @@ internal static class PostgresMigrations
     /// <exception cref="DecisionLogException"><c>STORE_SCHEMA</c>, <c>STORE_UNAVAILABLE</c>, <c>LOG_READ_ONLY</c> where the login may not.</exception>
     public static IReadOnlyList<string> Apply(string ownerConnectionString) => Apply(ownerConnectionString, Shipped);
 
-    /// <summary>Makes a login a member of <see cref="RuntimeRole"/>. The login must be there: passwords are not our business.</summary>
+    /// <summary>Makes a login a member of <see cref="RuntimeRole"/>, unless it is (an owner without the right to grant may say it again). The login must be there: passwords are not our business.</summary>
     public static void Grant(string ownerConnectionString, string login)
     {
         try
         {
             using var connection = new NpgsqlConnection(ownerConnectionString);
+            const string IsMember = "SELECT CASE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = @login) THEN pg_has_role(@login, @role, 'member') ELSE false END";
+            if (connection.QuerySingle<bool>(IsMember, new { login, role = RuntimeRole })) { return; }
             connection.Execute($"GRANT {RuntimeRole} TO \"{login.Replace("\"", "\"\"", StringComparison.Ordinal)}\"");
         }
         catch (Exception e) when (PostgresFaults.IsOutside(e))

@@ -14,7 +14,7 @@ public interface IRoutePolicy
     void Ran(in RouteStep step, in RouteQueue queue, Span<DeviceState> states, long nowMicros);
 
     /// <summary>Switches devices on or off, if it does such things.</summary>
-    void Power(Span<DeviceState> states, long nowMicros);
+    void Power(Span<DeviceState> states, bool isQueueEmpty, long nowMicros);
 }
 
 /// <summary>The router as a policy.</summary>
@@ -29,11 +29,11 @@ public sealed class RouterPolicy(DeviceRouter router, bool startsOn = false) : I
 
     public void Ran(in RouteStep step, in RouteQueue queue, Span<DeviceState> states, long nowMicros) => router.Account(step, queue, states, ref _load, nowMicros);
 
-    public void Power(Span<DeviceState> states, long nowMicros)
+    public void Power(Span<DeviceState> states, bool isQueueEmpty, long nowMicros)
     {
         for (int d = 0; d < states.Length; d++)
         {
-            if (router.PowerAdvice(d, ref states[d], nowMicros) is { } on)
+            if (router.PowerAdvice(d, ref states[d], isQueueEmpty, nowMicros) is { } on)
                 router.Switch(d, ref states[d], on, nowMicros);
         }
     }
@@ -82,7 +82,7 @@ public sealed class ThresholdPolicy : IRoutePolicy
     {
     }
 
-    public void Power(Span<DeviceState> states, long nowMicros)
+    public void Power(Span<DeviceState> states, bool isQueueEmpty, long nowMicros)
     {
     }
 

@@ -48,7 +48,7 @@ public static class RoutingSimulation
             if (head == tail)
             {
                 now = arrivals[tail];
-                policy.Power(states, now);
+                policy.Power(states, isQueueEmpty: true, now);
                 CountPower(now);
                 continue;
             }
@@ -75,7 +75,7 @@ public static class RoutingSimulation
                 accelerated += step.Rows;
             head += step.Rows;
             policy.Ran(step, queue, states, now);
-            policy.Power(states, now);
+            policy.Power(states, head == tail, now);
             CountPower(now);
         }
         for (int d = 0; d < devices.Count; d++)

@@ -1,0 +1,82 @@
+using System.Text.Json;
+
+namespace Risk.EndToEnd.Tests.CommandLine;
+
+public sealed class CostTests(SharedRun run) : IClassFixture<SharedRun>
+{
+    // The shipped prices grow old; what these tests check does not depend on it.
+    private const string Days = "100000";
+
+    [Fact]
+    public void Report_AddsUpToWhatWasMetered()
+    {
+        JsonElement report = RiskCommand.Run("cost", "report", run.Directory, "--json").Succeeded().Json;
+
+        Assert.Equal(report.GetProperty("decisions").GetInt64(), report.GetProperty("rows").EnumerateArray().Sum(row => row.GetProperty("decisions").GetInt64()));
+        Assert.True(report.GetProperty("money").GetDecimal() > 0);
+        Assert.All(report.GetProperty("rows").EnumerateArray(), row => Assert.Equal(("card-payments", "card-fraud@1", "cpu"), (row.GetProperty("stream").GetString(), row.GetProperty("model").GetString(), row.GetProperty("device").GetString())));
+        JsonElement metered = report.GetProperty("metered");
+        Assert.InRange(metered.GetProperty("difference").GetDouble(), 0, 0.01);
+        Assert.Equal(metered.GetProperty("total").GetProperty("money").GetDecimal() - metered.GetProperty("unallocated").GetProperty("money").GetDecimal(), report.GetProperty("money").GetDecimal());
+    }
+
+    [Fact]
+    public void Compare_SetsEveryDeviceBesideTheCpu_AndWritesThePageWithItsArithmetic()
+    {
+        using var folder = new TestFolder();
+        string page = folder["compare.html"];
+        JsonElement compared = RiskCommand.Run("cost", "compare", "--json", "--html", page, "--price-age-max", Days).Succeeded().Json;
+
+        JsonElement[] devices = [.. compared.GetProperty("devices").EnumerateArray()];
+        Assert.Superset(
+            new HashSet<string?> { "nvidia-a100", "nvidia-h200", "nvidia-t4", "inference-card-150w", "amd-vck5000", "habana-goya-hl-100" },
+            devices.Select(device => device.GetProperty("name").GetString()).ToHashSet());
+        Assert.Equal("measured", devices[0].GetProperty("basis").GetString());
+        Assert.All(devices.Skip(1), device => Assert.True(device.TryGetProperty("breakEvenLoad", out _) && device.GetProperty("arithmetic").GetArrayLength() > 2));
+        Assert.Contains("not from measurements", compared.GetProperty("warnings")[0].GetString(), StringComparison.Ordinal);
+        string html = File.ReadAllText(page);
+        Assert.Contains("<svg", html, StringComparison.Ordinal);
+        Assert.Contains("not from measurements", html, StringComparison.Ordinal);
+        // Every figure that the arithmetic points to stands in the table with its source.
+        Assert.All(devices.SelectMany(device => device.GetProperty("arithmetic").EnumerateArray()).SelectMany(line => line.GetProperty("figures").EnumerateArray()).Select(path => path.GetString()!).Distinct(),
+            path => Assert.Contains($"<td><code>{path}</code></td>", html, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Plan_SaysWhatItRestsOn_AndScalingDownNeverCosts()
+    {
+        JsonElement plan = RiskCommand.Run("cost", "plan", "--load", "card-payments-day", "--scale", "1000", "--fleet", "nvidia-t4,amd-vck5000", "--json", "--price-age-max", Days).Succeeded().Json;
+
+        Assert.Contains("not from measurements", plan.GetProperty("basis").GetString(), StringComparison.Ordinal);
+        JsonElement[] fleets = [.. plan.GetProperty("fleets").EnumerateArray()];
+        Assert.Contains(fleets, fleet => fleet.GetProperty("device").GetString() == "cpu");
+        Assert.Equal(["owned", "rented"], fleets.Where(fleet => fleet.GetProperty("device").GetString() == "nvidia-t4").Select(fleet => fleet.GetProperty("tenure").GetString()).Distinct().Order());
+        Assert.All(fleets, fleet => Assert.True(fleet.GetProperty("monthlySaving").GetProperty("value").GetDouble() >= -1e-9));
+    }
+
+    [Theory]
+    [InlineData("PRICE_STALE", "cost", "compare", "--price-age-max", "1")]
+    [InlineData("PRICE_MISSING", "cost", "compare", "--prices", "no-such-file.json")]
+    [InlineData("PRICE_MISSING", "cost", "compare", "--machine", "mainframe")]
+    [InlineData("PROFILE_MISSING", "cost", "compare", "--cpu", "abacus", "--price-age-max", Days)]
+    [InlineData("TRACE_NOT_FOUND", "cost", "plan", "--load", "no-such-trace")]
+    [InlineData("USAGE", "cost", "compare", "--deadline", "-1")]
+    [InlineData("USAGE", "cost", "compare", "--tenure", "stolen")]
+    [InlineData("LOG_NOT_FOUND", "cost", "report", "no-such-folder")]
+    public void BadInput_IsACodedError(string code, params string[] arguments)
+    {
+        RiskResult result = RiskCommand.Run(arguments);
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains($"{code}: ", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void DeviceWithoutAPriceOrAProfile_IsLeftOut_AndTheOthersAreCompared()
+    {
+        RiskResult result = RiskCommand.Run("cost", "compare", "--json", "--devices", "nvidia-t4,abacus", "--price-age-max", Days).Succeeded();
+
+        Assert.Equal(2, result.Json.GetProperty("devices").GetArrayLength());
+        Assert.Contains("PROFILE_MISSING: ", result.Error, StringComparison.Ordinal);
+    }
+}
