@@ -6,5 +6,5 @@ namespace Risk.Cli.Accelerators;
 internal static class AcceleratorsVerb
 {
     public static Command Create() =>
-        new("accelerators", "Devices that can run the models: which are here, whether they conform, how fast they are.") { ListCommand.Create() };
+        new("accelerators", "Devices that can run the models: which are here, whether they conform, how fast they are.") { ListCommand.Create(), VerifyCommand.Create(), MeasureCommand.Create(), OverheadCommand.Create() };
 }

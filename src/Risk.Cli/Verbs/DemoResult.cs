@@ -4,6 +4,7 @@ using Risk.Core.Costs;
 using Risk.Core.Decisions;
 using Risk.Core.Replay;
 using Risk.Core.Transactions;
+using Risk.Inference.Devices;
 using Risk.Service.Engine;
 
 namespace Risk.Cli.Verbs;
@@ -64,11 +65,31 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
         json.WriteNumber("memoryPeakBytes", MemoryPeakBytes);
         json.WriteNumber("entities", engine.Features.EntityCount);
         json.WriteEndObject();
+        WriteDevices(json);
         json.WriteStartObject("recovery");
         json.WriteNumber("snapshot", engine.Recovery.Snapshot);
         json.WriteNumber("reapplied", engine.Recovery.Reapplied);
         json.WriteNumber("recoveredTails", engine.RecoveredTails);
         json.WriteEndObject();
+    }
+
+    private void WriteDevices(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("devices");
+        foreach ((string device, string provider, DeviceStatistics statistics) in engine.Model.Scorers)
+        {
+            json.WriteStartObject();
+            json.WriteString("device", device);
+            json.WriteString("executionProvider", provider);
+            json.WriteNumber("batches", statistics.Batches);
+            json.WriteNumber("rows", statistics.Rows);
+            json.WriteNumber("failures", statistics.Failures);
+            json.WriteNumber("losses", statistics.Losses);
+            json.WriteNumber("recoveries", statistics.Recoveries);
+            json.WriteNumber("computeSeconds", Math.Round(statistics.ComputeMicros / 1e6, 6));
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
     }
 
     private void WriteLatency(Utf8JsonWriter json)

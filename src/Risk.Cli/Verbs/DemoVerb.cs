@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Risk.Cli.Accelerators;
 using Risk.Cli.CommandLine;
 using Risk.Cli.Costs;
 using Risk.Core;
@@ -22,12 +23,14 @@ internal static class DemoVerb
     private static readonly Option<string> s_clock = new("--clock") { Description = "wall, or event: decisions are dated by their events and two runs are equal to the byte (with keys that are no secret).", HelpName = "CLOCK", DefaultValueFactory = _ => "wall" };
     private static readonly Option<bool> s_strict = new("--strict") { Description = "Stop at the first record that is not accepted (exit 2)." };
 
+    private static readonly Option<string?> s_accelerators = AcceleratorFile.Option();
+
     public static Command Create()
     {
         s_clock.AcceptOnlyFromAmong("wall", "event");
         var command = new Command("demo", "Score a recorded stream through the whole path: features, model, policy, reasons, durable log.")
         {
-            s_stream, s_input, s_labels, s_transactions, s_rate, s_clock, s_strict, s_out,
+            s_stream, s_input, s_labels, s_transactions, s_rate, s_clock, s_strict, s_accelerators, s_out,
         };
         command.SetVerb(Run);
         return command;
@@ -45,7 +48,10 @@ internal static class DemoVerb
         KeyRing keys = reproducible ? KeyRing.Reproducible(files.Definition.Schema.Name, directory) : KeyRing.OpenOrCreate(directory);
         using StreamInput input = StreamInput.Open(files, context.Get(s_input), context.Get(s_labels), keys);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
-        var options = new EngineOptions(directory, files.Definition, ModelFiles.Load(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible);
+        var options = new EngineOptions(directory, files.Definition, ModelFiles.Load(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible)
+        {
+            Devices = new ServingDevices(AcceleratorFile.Read(context.Get(s_accelerators)), told => output.Note(told.ToString())),
+        };
 
         using EmbeddedEngine engine = OpenEngine(output, options);
         TransactionParser parser = input.CreateParser(engine.Keys, reproducible);

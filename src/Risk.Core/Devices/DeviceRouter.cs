@@ -136,6 +136,10 @@ public sealed class DeviceRouter
                 continue;
             RoutedDevice device = _devices[d];
             long start = Math.Max(nowMicros, Math.Max(state.BusyUntilMicros, state.ReadyAtMicros));
+            // More than one batch waits for a device that is not free: the last of them must be in time as well, or others help.
+            if (start > nowMicros && queue.Count > device.BatchMax && deadline != long.MaxValue
+                && start + ((queue.Count / device.BatchMax + 1) * (long)device.Of(device.BatchMax).P99Micros) > deadline)
+                continue;
             int rows = Math.Min(queue.Count, device.BatchMax);
             bool isCut = false;
             if (start + (long)device.Of(rows).P99Micros > deadline)
@@ -192,15 +196,17 @@ public sealed class DeviceRouter
             if (_devices[d].IsElastic)
                 continue;
             ref DeviceState state = ref states[d];
-            Hold(ref state, _devices[d], nowMicros);
-            double with = MoneyOn(d, step.Rows, queue, nowMicros), without = double.MaxValue;
+            double with = MoneyOn(d, step.Rows, queue), without = double.MaxValue;
             for (int other = 0; other < _devices.Length; other++)
             {
                 if (other != d && states[other].IsOn && states[other].Losses == 0)
-                    without = Math.Min(without, MoneyOn(other, step.Rows, queue, nowMicros));
+                    without = Math.Min(without, MoneyOn(other, step.Rows, queue));
             }
-            if (state.Losses == 0 && without > with)
-                state.Balance = Math.Min(state.Balance + without - with, state.IsOn ? SwitchPico(_devices[d]) : double.MaxValue);
+            // What it saved belongs to the same stretch of time as what it cost to be on: both at once, or 0 would never be reached under load.
+            double gain = state.Losses == 0 ? Math.Max(0, without - with) : 0;
+            double held = Math.Max(0, nowMicros - state.BalancedAtMicros) * _devices[d].OnPicoPerMicro;
+            state.Balance = Math.Clamp(state.Balance + gain - held, 0, state.IsOn ? SwitchPico(_devices[d]) : double.MaxValue);
+            state.BalancedAtMicros = Math.Max(state.BalancedAtMicros, nowMicros);
         }
     }
 
@@ -213,16 +219,15 @@ public sealed class DeviceRouter
             return null;
         Hold(ref state, routed, nowMicros);
         if (state.IsOn)
-            return state.Balance <= 0 && isQueueEmpty && nowMicros >= state.BusyUntilMicros && nowMicros >= state.ReadyAtMicros ? false : null;
+            return state.Balance <= 0 && isQueueEmpty && nowMicros >= state.ReadyAtMicros ? false : null;
         return state.Losses == 0 && state.Balance >= SwitchPico(routed) ? true : null;
     }
 
-    /// <summary>Takes the advice.</summary>
+    /// <summary>Takes the advice. A device that is switched off finishes what it computes and gets nothing more.</summary>
     public void Switch(int device, ref DeviceState state, bool on, long nowMicros)
     {
         state.IsOn = on;
         state.ReadyAtMicros = on ? nowMicros + _devices[device].StartMicros : 0;
-        state.BusyUntilMicros = 0;
         // The start is paid for; while it starts, nothing is counted against it.
         state.Balance = on ? SwitchPico(_devices[device]) : 0;
         state.BalancedAtMicros = Math.Max(nowMicros, state.ReadyAtMicros);
@@ -271,8 +276,8 @@ public sealed class DeviceRouter
         return deadline == long.MaxValue || nowMicros + (long)tried.Of(rows).P99Micros + (long)fallback.Of(rows).P99Micros <= deadline;
     }
 
-    /// <summary>What the rows cost on a device, cut to its batches; a missed deadline is added.</summary>
-    private double MoneyOn(int device, int rows, in RouteQueue queue, long nowMicros)
+    /// <summary>What the rows cost on a device, cut to its batches; with a missed deadline where it could not have met it, however early it had begun.</summary>
+    private double MoneyOn(int device, int rows, in RouteQueue queue)
     {
         RoutedDevice routed = _devices[device];
         int whole = rows / routed.BatchMax, rest = rows - (whole * routed.BatchMax);
@@ -281,7 +286,7 @@ public sealed class DeviceRouter
             money += routed.Of(rest).Money;
         // On an elastic device the rows can be spread over its slots; what one row needs is what counts then.
         float micros = routed.IsElastic ? routed.Of(1).P99Micros : routed.Of(Math.Min(rows, routed.BatchMax)).P99Micros;
-        return queue.EarliestDeadlineMicros != long.MaxValue && nowMicros + (long)micros > queue.EarliestDeadlineMicros ? money + (_missPico * rows) : money;
+        return queue.EarliestDeadlineMicros != long.MaxValue && queue.OldestIngestMicros + (long)micros > queue.EarliestDeadlineMicros ? money + (_missPico * rows) : money;
     }
 
     /// <summary>Savings to switch on for, losses to switch off for.</summary>

@@ -18,30 +18,42 @@ public sealed record DeviceModel(string Name, string Version, string Variant, by
     public const double ToleranceMax = 1e-5;
 
     /// <summary>SHA-256 of <see cref="Onnx"/>, lower-case hexadecimal.</summary>
-    public string Digest { get; } = Convert.ToHexStringLower(SHA256.HashData(Onnx));
+    public string Digest { get; init; } = Convert.ToHexStringLower(SHA256.HashData(Onnx));
 
     /// <summary>
-    /// The form of a bundle's model for a device: the file itself for the processor and for models that are no trees; trees, which no
-    /// accelerator's provider has an operator for, as a graph of plain tensor operators.
+    /// The form of a bundle's model for a device: the file itself for the processor; for an accelerator the first of the bundle's
+    /// variants (trees as plain tensor operators, since no accelerator's provider has one for trees), made here from the verified
+    /// bytes where the bundle brings none; and the file itself again for models that are no trees.
     /// </summary>
     /// <param name="batchSizeMax">Rows of the largest batch: it decides between the ways to write trees as tensors.</param>
-    /// <param name="variant">The variant to take; null: the one that suits.</param>
-    public static DeviceModel For(ModelBundle bundle, AcceleratorDevice? device, int batchSizeMax, out ModelRefusal? refusal, string? variant = null)
+    /// <param name="variant">The variant to take; null: the one that suits. <see cref="Original"/> is the file itself.</param>
+    public static DeviceModel? For(ModelBundle bundle, AcceleratorDevice? device, int batchSizeMax, out ModelRefusal? refusal, string? variant = null)
     {
         ModelManifest manifest = bundle.Manifest;
         refusal = null;
-        DeviceModel original = new(manifest.Name, manifest.Version, Original, bundle.Onnx, manifest.Inputs.Count, manifest.Output, bundle.Golden, "the model's own file");
-        bool wantsTensors = variant is null ? device is { IsCpu: false } : variant != Original;
-        if (!wantsTensors || !OnnxForestReader.TryRead(bundle.Onnx, out Forest? forest, out ModelRefusal? notTrees))
+        var original = new DeviceModel(manifest.Name, manifest.Version, Original, bundle.Onnx, manifest.Inputs.Count, manifest.Output, bundle.Golden, "the model's own file");
+        if (variant == Original || (variant is null && device is null or { IsCpu: true })) { return original; }
+        // The variant that ships is written for thousands of lanes; a device in software is as slow at it as a processor.
+        bool isSoftware = device is { Profile.Kind: DeviceKind.Cpu };
+        if ((variant ?? (isSoftware ? null : manifest.Variants.FirstOrDefault(v => v.Name == "tensor")?.Name)) is { } name && manifest.Variants.Any(v => v.Name == name))
         {
-            return original;
+            return bundle.TryLoadVariant(name, out ModelBundle? other, out refusal)
+                ? original with { Variant = other.Variant!.Form, Onnx = other.Onnx, Digest = other.Sha256, Reason = $"the bundle's variant '{name}'" }
+                : null;
         }
-        TensorChoice choice = variant is null
-            ? TensorForest.Choose(forest, device!.Profile.Kind == DeviceKind.Cpu ? TensorTarget.Cpu : TensorTarget.Accelerator, batchSizeMax)
-            : new TensorChoice(Enum.GetValues<TensorStrategy>().First(s => TensorForest.Name(s) == variant), "asked for");
+        if (!OnnxForestReader.TryRead(bundle.Onnx, out Forest? forest, out _)) { return original; }
+        TensorStrategy? named = Enum.GetValues<TensorStrategy>().Cast<TensorStrategy?>().FirstOrDefault(s => TensorForest.Name(s!.Value) == variant);
+        if (variant is not null && named is null)
+        {
+            refusal = new ModelRefusal(ModelCodes.Unsupported, $"{manifest.Name}@{manifest.Version} has no variant '{variant}'; there are {string.Join(", ", [Original, .. manifest.Variants.Select(v => v.Name), .. Enum.GetValues<TensorStrategy>().Select(TensorForest.Name)])}");
+            return null;
+        }
+        TensorChoice choice = named is { } strategy
+            ? new TensorChoice(strategy, "asked for")
+            : TensorForest.Choose(forest, isSoftware ? TensorTarget.Cpu : TensorTarget.Accelerator, batchSizeMax);
         return TensorForest.TryWrite(forest, choice.Strategy, out byte[]? onnx, out refusal)
-            ? original with { Variant = TensorForest.Name(choice.Strategy), Onnx = onnx, Reason = choice.Reason }
-            : original;
+            ? original with { Variant = TensorForest.Name(choice.Strategy), Onnx = onnx, Digest = Convert.ToHexStringLower(SHA256.HashData(onnx)), Reason = choice.Reason }
+            : null;
     }
 
     /// <summary>Runs the golden rows; the sentence of what is wrong, null when the scorer conforms.</summary>

@@ -19,7 +19,11 @@ namespace Risk.Service.Engine;
 /// <param name="IsReproducible">Keys that everyone knows and a cost that is modelled, so that two runs are equal to the byte.</param>
 public sealed record EngineOptions(
     string Directory, StreamDefinition Definition, ModelBundle Bundle, KeyRing Keys, string SourceName,
-    LabelFile? Labels, BatchPolicy Batches, PriceBook Prices, MachinePrice Machine, bool IsReproducible);
+    LabelFile? Labels, BatchPolicy Batches, PriceBook Prices, MachinePrice Machine, bool IsReproducible)
+{
+    /// <summary>Accelerators that score before the processor does.</summary>
+    public ServingDevices Devices { get; init; } = ServingDevices.None;
+}
 
 /// <summary>
 /// The embedded host of one recorded stream: one shard in this process, files for the log and the state, no servers. Opening
@@ -75,7 +79,7 @@ public sealed class EmbeddedEngine : IDisposable
     /// <exception cref="Risk.Core.Log.DecisionLogException">The log cannot be opened.</exception>
     public static EmbeddedEngine? Open(EngineOptions options, out ModelRefusal? refusal, Action<long, long>? progress = null)
     {
-        if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Batches.SizeMax, out ServingModel? model, out refusal)) { return null; }
+        if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Batches.SizeMax, options.Devices, out ServingModel? model, out refusal)) { return null; }
         FileDecisionLog? log = null;
         try
         {

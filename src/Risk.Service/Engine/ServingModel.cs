@@ -5,6 +5,7 @@ using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Inference;
+using Risk.Inference.Devices;
 using Risk.Streams;
 
 namespace Risk.Service.Engine;
@@ -20,8 +21,9 @@ public sealed class ServingModel : IDisposable
 
     private readonly ScorerSelection _selection;
     private readonly OnnxSession? _standIn;
+    private readonly MeteredScorer[] _processors;
 
-    private ServingModel(ModelBundle bundle, ScorerSelection selection, OnnxSession? standIn, ChampionModel champion, TreeShap? shap, ModelRefusal? unexplained)
+    private ServingModel(ModelBundle bundle, ScorerSelection selection, OnnxSession? standIn, IReadOnlyList<DeviceSession> devices, ChampionModel champion, TreeShap? shap, ModelRefusal? unexplained)
     {
         Bundle = bundle;
         _selection = selection;
@@ -29,22 +31,36 @@ public sealed class ServingModel : IDisposable
         Champion = champion;
         Shap = shap;
         Unexplained = unexplained;
-        Ladder = standIn is null ? new ModelLadder(selection.Scorer) : new ModelLadder(selection.Scorer, standIn);
+        Devices = devices;
+        _processors = standIn is null ? [new MeteredScorer(selection.Scorer)] : [new MeteredScorer(selection.Scorer), new MeteredScorer(standIn)];
+        Ladder = new ModelLadder([.. devices, .. _processors]);
     }
 
     public ModelBundle Bundle { get; }
     public ChampionModel Champion { get; }
     public ModelLadder Ladder { get; }
     /// <summary>Who computes on the ladder's first rung.</summary>
-    public string ExecutionProvider => _selection.Scorer.ExecutionProvider;
+    public string ExecutionProvider => Devices.Count > 0 ? Devices[0].ExecutionProvider : _selection.Scorer.ExecutionProvider;
+    /// <summary>The accelerators, in the order they are tried; before the processor.</summary>
+    public IReadOnlyList<DeviceSession> Devices { get; }
+    /// <summary>Everything that scores, by the names that records carry, with what it has done so far.</summary>
+    public IEnumerable<(string Device, string ExecutionProvider, DeviceStatistics Statistics)> Scorers =>
+        Devices.Select(d => (d.Device, d.ExecutionProvider, d.Statistics)).Concat(_processors.Select(p => (p.Device, p.ExecutionProvider, p.Statistics)));
     /// <summary>Which scorer serves, and why.</summary>
-    public string Reason => _selection.Reason;
+    public string Reason => Devices.Count > 0
+        ? $"{string.Join(", ", Devices.Select(d => $"{d.Device} ({d.ExecutionProvider}, {d.Model.Variant})"))} first; behind it on the processor: {_selection.Reason}"
+        : _selection.Reason;
     /// <summary>Null when the model's form cannot be explained; <see cref="Unexplained"/> says why.</summary>
     public TreeShap? Shap { get; }
     public ModelRefusal? Unexplained { get; }
 
     /// <summary>Selects and opens the scorers, golden run included; false with a refusal when the model cannot serve this stream.</summary>
-    public static bool TryOpen(ModelBundle bundle, StreamDefinition definition, int batchSizeMax, [NotNullWhen(true)] out ServingModel? model, [NotNullWhen(false)] out ModelRefusal? refusal)
+    public static bool TryOpen(ModelBundle bundle, StreamDefinition definition, int batchSizeMax, [NotNullWhen(true)] out ServingModel? model, [NotNullWhen(false)] out ModelRefusal? refusal) =>
+        TryOpen(bundle, definition, batchSizeMax, ServingDevices.None, out model, out refusal);
+
+    /// <inheritdoc cref="TryOpen(ModelBundle, StreamDefinition, int, out ServingModel?, out ModelRefusal?)"/>
+    /// <param name="devices">Accelerators that are tried before the processor.</param>
+    public static bool TryOpen(ModelBundle bundle, StreamDefinition definition, int batchSizeMax, ServingDevices devices, [NotNullWhen(true)] out ServingModel? model, [NotNullWhen(false)] out ModelRefusal? refusal)
     {
         model = null;
         ModelManifest manifest = bundle.Manifest;
@@ -56,7 +72,7 @@ public sealed class ServingModel : IDisposable
         if (selection.Forest is { } forest) { TreeShap.TryCreate(forest, out shap, out unexplained); }
 
         var champion = new ChampionModel($"{manifest.Name}@{manifest.Version}", Sha256Digest.From(Convert.FromHexString(manifest.Sha256)), columns, manifest.Calibration);
-        model = new ServingModel(bundle, selection, OpenStandIn(bundle, selection, columns.Length, batchSizeMax), champion, shap, unexplained);
+        model = new ServingModel(bundle, selection, OpenStandIn(bundle, selection, columns.Length, batchSizeMax), devices.Open(bundle, batchSizeMax), champion, shap, unexplained);
         return true;
     }
 
@@ -80,6 +96,7 @@ public sealed class ServingModel : IDisposable
 
     public void Dispose()
     {
+        foreach (DeviceSession device in Devices) { device.Dispose(); }
         _selection.Dispose();
         _standIn?.Dispose();
     }

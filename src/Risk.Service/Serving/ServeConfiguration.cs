@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Risk.Core.Decisions;
+using Risk.Core.Devices;
 
 namespace Risk.Service.Serving;
 
@@ -40,6 +42,15 @@ public sealed record ServeConfiguration
 
     public EntityConfiguration Entities { get; init; } = new();
 
+    /// <summary>Devices that score before the processor does, in this order; see <see cref="AcceleratorConfiguration"/> and <c>risk accelerators list</c>.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<AcceleratorConfiguration> Accelerators { get; init; } = [];
+
+    /// <summary><see cref="Accelerators"/> as it stands in the file.</summary>
+    [JsonInclude]
+    [JsonPropertyName("accelerators")]
+    internal JsonElement? AcceleratorsJson { get; init; }
+
     /// <summary>After how many seconds without an event a partition's watermark follows the clock.</summary>
     public double IdleAfterSeconds { get; init; } = 60;
 
@@ -51,13 +62,21 @@ public sealed record ServeConfiguration
         {
             ServeConfiguration? configuration = JsonSerializer.Deserialize<ServeConfiguration>(json, s_json);
             fault = configuration is null ? "it must hold one object" : configuration.Fault();
-            return fault is null ? configuration : null;
+            return fault is null && configuration!.AcceleratorsJson is { } list ? WithAccelerators(configuration, list, out fault) : fault is null ? configuration : null;
         }
         catch (JsonException e)
         {
             fault = $"{e.Path ?? "$"}: {e.Message.Split(" Path:")[0]}";
             return null;
         }
+    }
+
+    private static ServeConfiguration? WithAccelerators(ServeConfiguration configuration, JsonElement list, out string? fault)
+    {
+        List<DefinitionError> errors = [];
+        bool isRead = AcceleratorConfiguration.TryRead(list, "", errors, out IReadOnlyList<AcceleratorConfiguration>? accelerators);
+        fault = isRead ? null : string.Join("; ", errors.Select(e => $"{e.Path}: {e.Sentence}"));
+        return isRead ? configuration with { Accelerators = accelerators!, AcceleratorsJson = null } : null;
     }
 
     private string? Fault() =>

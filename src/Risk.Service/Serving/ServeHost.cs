@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using Risk.Core;
@@ -7,6 +8,7 @@ using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Inference;
+using Risk.Inference.Devices;
 using Risk.Service.Engine;
 using Risk.Service.Serving.Entities;
 using Risk.Streams;
@@ -107,7 +109,14 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     /// <exception cref="IOException">The port is taken, or Kafka refuses; the message begins with the code.</exception>
     public static async Task<(ServeHost? Host, ModelRefusal? Refusal)> Start(ServeOptions options, CancellationToken cancellation)
     {
-        if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Configuration.Batch.SizeMax, out ServingModel? model, out ModelRefusal? refusal)) { return (null, refusal); }
+        var events = new ConcurrentQueue<DeviceRefusal>();
+        ServeHost? started = null;
+        var devices = new ServingDevices(options.Configuration.Accelerators, told =>
+        {
+            events.Enqueue(told);
+            started?.Tell(events);
+        });
+        if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Configuration.Batch.SizeMax, devices, out ServingModel? model, out ModelRefusal? refusal)) { return (null, refusal); }
         KafkaFeed? kafka = options.Kafka is null ? null : await KafkaFeed.Connect(options.Kafka, options.Configuration.Kafka!, options.Definition, cancellation);
         if (kafka is not null && options.ManagedPartitions is { } managed && managed != kafka.PartitionCount)
         {
@@ -116,6 +125,8 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
             throw new IOException($"PARTITIONS_DIFFER: topic {kafka.Topics.Transactions} has {kafka.PartitionCount} partitions, the cluster was told of {managed}: both must be the same, everywhere and for ever");
         }
         var host = new ServeHost(options, model, kafka, kafka?.PartitionCount ?? options.ManagedPartitions ?? 1);
+        started = host;
+        host.Tell(events);
         if (options.WarmUp?.Invoke(host.Keys) is var (source, parser))
         {
             using (source) { model.WarmUp(options.Definition, source, parser); }
@@ -125,6 +136,19 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         if (kafka is null && options.ManagedPartitions is null) { host.Take(0); }
         kafka?.Run(host);
         return (host, null);
+    }
+
+    internal ServingModel Model => _model;
+
+    /// <summary>One line in the log and one count an event of a device.</summary>
+    private void Tell(ConcurrentQueue<DeviceRefusal> events)
+    {
+        while (events.TryDequeue(out DeviceRefusal? told))
+        {
+            bool isFault = told.Code != DeviceCodes.Recovered;
+            if (isFault) { Counters.Fault(told.Code); }
+            ServeLog.Write(isFault ? "warning" : "info", told.Code, $"accelerator {told.Device}: {told.Reason}");
+        }
     }
 
     /// <summary>Leaves the consumer group; what was taken stays taken.</summary>

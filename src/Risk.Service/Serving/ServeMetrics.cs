@@ -25,6 +25,7 @@ internal static class ServeMetrics
     {
         var text = new StringBuilder(Render(host.Counters));
         Latencies(text, host.Pipeline.Latencies);
+        DeviceMetrics.Render(text, host);
         Gauge(text, "risk_batches_waiting", "Batches on their way through the pipeline.", [("", host.Pipeline.Waiting)]);
         Head(text, "risk_cost_money_total", "counter", $"Cost charged so far, in {host.Meter.Book.Currency}.");
         Line(text, "risk_cost_money_total", "", (double)host.Meter.Total.Money);
@@ -84,15 +85,15 @@ internal static class ServeMetrics
 
     private static string Of(int partition) => string.Create(CultureInfo.InvariantCulture, $"partition=\"{partition}\"");
 
-    private static void Gauge(StringBuilder text, string name, string help, IEnumerable<(string Labels, double Value)> values)
+    internal static void Gauge(StringBuilder text, string name, string help, IEnumerable<(string Labels, double Value)> values)
     {
         Head(text, name, "gauge", help);
         foreach ((string labels, double value) in values) { Line(text, name, labels, value); }
     }
 
-    private static void Head(StringBuilder text, string name, string type, string help) => text.Append("# HELP ").Append(name).Append(' ').Append(help).Append("\n# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+    internal static void Head(StringBuilder text, string name, string type, string help) => text.Append("# HELP ").Append(name).Append(' ').Append(help).Append("\n# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
 
-    private static void Line(StringBuilder text, string name, string labels, double value)
+    internal static void Line(StringBuilder text, string name, string labels, double value)
     {
         text.Append(name);
         if (labels.Length > 0) { text.Append('{').Append(labels).Append('}'); }

@@ -145,6 +145,16 @@ public sealed class DeviceRouterTests
     }
 
     [Fact]
+    public void CardUnderLittleLoad_IsSwitchedOff_AndNoDeadlineIsMissed()
+    {
+        long[] arrivals = [.. Enumerable.Range(0, 2_000).Select(i => i * 2_000L)];
+        RoutingResult result = RoutingSimulation.Run(new RouterPolicy(s_router, startsOn: true), s_router, arrivals, ReferencePair.DeadlineMicros);
+        // Three starts' worth of a minute each at the trace's speed, and little more: one row in 2 ms is no load.
+        Assert.InRange(result.OnMicros, 100_000, 300_000);
+        Assert.Equal((0, 0), (result.MissedCount, result.SwitchCount));
+    }
+
+    [Fact]
     public void Deciding_AllocatesNothing()
     {
         DeviceState[] states = On();

@@ -10,6 +10,7 @@ public sealed class RouterRegretTests
     [Theory]
     [InlineData("steady", 11 * 3600, 3600)]
     [InlineData("morning, over the break-even load", 4 * 3600, 4 * 3600)]
+    [InlineData("evening, under the break-even load", 16 * 3600, 5 * 3600)]
     [InlineData("night", 21 * 3600, 3 * 3600)]
     [InlineData("bursty", 11 * 3600, 3 * 3600)]
     public void Router_StaysWithinThreePercentOfTheOracle_AndIsNeverWorseThanTheBestFixedPolicy(string name, int from, int seconds)

@@ -98,7 +98,7 @@ public static class RoutingSimulation
                 }
                 else
                 {
-                    ChargeOn(d, at);
+                    ChargeOn(d, Math.Max(at, slots[d].Max()));
                     onSince[d] = -1;
                 }
             }

@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Verifies and measures an NVIDIA GPU on a machine where nothing can be fetched. Three steps:
+#
+#   run.sh pack [--without-cuda]   here: publishes the engine, adds the .NET runtime, the CUDA provider, models and the recorded
+#                                  stream, and cuts it all into parts of at most 60 MB below .risk/accelerator/parts
+#   run.sh receive                 there, once for every part that was carried over: keeps the parts that lie in
+#                                  .risk/accelerator/parts (they may come one at a time)
+#   run.sh go [DEVICE...]          there: joins and checks the parts, then verifies, measures and benchmarks; the devices are
+#                                  those of `risk accelerators list`, default cuda. Results, profiles and a report go to $OUT,
+#                                  or .risk/accelerator/results
+#
+# The GPU machine needs bash, coreutils, tar, xz, python3 (to find the CUDA 13 and cuDNN 9 libraries of its site-packages, where
+# the system has none) and the card's driver. ops/notes/accelerator.md says what to look at afterwards.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+work="$top/.risk/accelerator"
+part_size=$((60 * 1000 * 1000))
+
+say() { printf '%s\n' "accelerator: $*" >&2; }
+fail() { printf '%s\n' "$1: $2" >&2; exit 3; }
+
+pack() {
+  local stage dotnet version cuda=yes
+  if [ "${1:-}" = --without-cuda ]; then cuda=no; fi
+  stage="$work/stage"
+  rm -rf "$stage" "$work/parts"
+  mkdir -p "$stage/app" "$stage/dotnet/host" "$stage/home/ops" "$work/parts"
+  "$top/ops/feed/fill"
+  say "publishing"
+  dotnet publish "$top/src/Risk.Cli" -c Release --nologo -nodeReuse:false -v q -o "$stage/app" >&2 || fail PACK_PUBLISH "the engine could not be published; the build's own words are above."
+  # The runtime that runs here runs there: no registry is asked for a runtime pack.
+  dotnet=$(dirname "$(readlink -f "$(command -v dotnet)")")
+  version=$(dotnet --list-runtimes | sed -n 's/^Microsoft.NETCore.App \(10\.[0-9.]*\) .*/\1/p' | tail -n 1)
+  cp "$dotnet/dotnet" "$stage/dotnet/"
+  cp -r "$dotnet/host/fxr" "$stage/dotnet/host/"
+  for framework in Microsoft.NETCore.App Microsoft.AspNetCore.App; do
+    mkdir -p "$stage/dotnet/shared/$framework"
+    cp -r "$dotnet/shared/$framework/$version" "$stage/dotnet/shared/$framework/" || fail PACK_RUNTIME "this machine has no $framework $version beside its SDK."
+  done
+  cp -r "$top/models" "$top/streams" "$stage/home/"
+  cp -r "$top/ops/prices" "$top/ops/profiles" "$stage/home/ops/"
+  if [ $cuda = yes ]; then
+    mkdir -p "$stage/cache/risk-feed/accelerators"
+    cp -r "$("$top/ops/feed/accelerator" cuda)" "$stage/cache/risk-feed/accelerators/"
+  fi
+  git -C "$top" rev-parse HEAD >"$stage/commit" 2>/dev/null || echo unknown >"$stage/commit"
+  say "packing"
+  tar -C "$stage" -cf - . | xz -T0 -2 | split -b $part_size -d -a 2 - "$work/parts/part."
+  (cd "$work/parts" && sha256sum part.* >"$work/parts/SHA256SUMS")
+  rm -rf "$stage"
+  say "$(find "$work/parts" -name 'part.*' | wc -l) parts, $(du -sh "$work/parts" | cut -f1), in $work/parts"
+}
+
+receive() {
+  mkdir -p "$work/received"
+  cp "$work/parts/"* "$work/received/" 2>/dev/null || fail RECEIVE_NONE "there is no part in $work/parts."
+  say "received: $(cd "$work/received" && echo part.*)"
+}
+
+unpack() {
+  local parts="$work/received"
+  if [ ! -e "$parts/SHA256SUMS" ]; then parts="$work/parts"; fi
+  [ -e "$parts/SHA256SUMS" ] || fail PARTS_MISSING "no parts are here; run 'run.sh pack' where the engine is built, carry them over and run 'run.sh receive'."
+  (cd "$parts" && sha256sum --quiet -c SHA256SUMS) >&2 || fail PARTS_BROKEN "a part is missing or differs from SHA256SUMS; carry it over again."
+  if cmp -s "$parts/SHA256SUMS" "$work/run/SHA256SUMS"; then return 0; fi
+  rm -rf "$work/run"
+  mkdir -p "$work/run"
+  cat "$parts"/part.[0-9][0-9] | tar -C "$work/run" -xJf -
+  cp "$parts/SHA256SUMS" "$work/run/"
+}
+
+# The libraries that NVIDIA's Python packages bring, for machines whose CUDA comes with Python: nvidia/*/lib of every site-packages.
+python_libraries() {
+  command -v python3 >/dev/null || return 0
+  python3 - <<'PYTHON'
+import glob, os, site, sys
+folders = list(dict.fromkeys(site.getsitepackages() + [site.getusersitepackages()] + sys.path))
+found = [lib for folder in folders for lib in sorted(glob.glob(os.path.join(folder, "nvidia", "*", "lib")))]
+print(":".join(found), end="")
+PYTHON
+}
+
+# Runs one step, keeps its output and its exit status; a step that fails does not keep the others from running.
+step() {
+  local name=$1 status=0 started=$SECONDS
+  shift
+  say "$name: risk $*"
+  "$work/run/dotnet/dotnet" "$work/run/app/risk.dll" "$@" >"$results/$name.out" 2>"$results/$name.err" </dev/null || status=$?
+  printf '%s\t%s\t%s s\trisk %s\n' "$name" "$status" "$((SECONDS - started))" "$*" >>"$results/steps.tsv"
+}
+
+go() {
+  local devices=("$@") device libraries
+  if [ ${#devices[@]} -eq 0 ]; then devices=(cuda); fi
+  unpack
+  results="${OUT:-$work/results}"
+  mkdir -p "$results/profiles"
+  : >"$results/steps.tsv"
+  libraries=$(python_libraries)
+  export LD_LIBRARY_PATH="${libraries}${LD_LIBRARY_PATH:+${libraries:+:}$LD_LIBRARY_PATH}"
+  export RISK_HOME="$work/run/home" XDG_CACHE_HOME="$work/run/cache" DOTNET_ROOT="$work/run/dotnet" DOTNET_TieredPGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+  { date -u +%FT%TZ; uname -srm; grep -m1 'model name' /proc/cpuinfo; nproc; echo "commit $(cat "$work/run/commit")"; echo "LD_LIBRARY_PATH $LD_LIBRARY_PATH"; nvidia-smi 2>&1 || echo "no nvidia-smi"; } >"$results/machine.txt"
+  local transactions=${RISK_TRANSACTIONS:-100000} seconds=${RISK_SECONDS:-1} batch=${RISK_BATCH:-4096}
+  # CUDA graphs: a device of its own, by configuration.
+  printf '{ "accelerators": [ { "name": "cuda-graph", "provider": "cuda", "options": { "enable_cuda_graph": "1" } } ] }\n' >"$work/run/graph.json"
+
+  step list accelerators list --json
+  for device in "${devices[@]}"; do
+    step "need-$device" accelerators list "$device"
+    step "verify-$device" accelerators verify "$device" cpu forest-kernel --transactions "$transactions" --batch 512 --out "$results/verify-$device" --json
+    step "overhead-$device" accelerators overhead "$device" --json
+    step "measure-$device" accelerators measure "$device" --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
+    if [ "$device" = cuda ]; then
+      for variant in perfect-tree-traversal tree-traversal; do
+        step "measure-$device-$variant" accelerators measure "$device" --variant "$variant" --batch "$batch" --seconds "$seconds" --out "$results/profiles-$variant" --json
+      done
+      step verify-cuda-graph accelerators verify cuda-graph --accelerators "$work/run/graph.json" --transactions "$transactions" --batch 512 --out "$results/verify-cuda-graph" --json
+      step measure-cuda-graph accelerators measure cuda-graph --accelerators "$work/run/graph.json" --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
+    fi
+  done
+  step measure-processor accelerators measure cpu forest-kernel --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
+  step model-run bench model-run --json
+  report
+}
+
+report() {
+  {
+    echo "Accelerator run"
+    echo
+    sed 's/^/  /' "$results/machine.txt"
+    echo
+    echo "Steps (name, exit status: 0 done, 1 the answer is no, 2 and 3 failed, time, command)"
+    sed 's/^/  /' "$results/steps.tsv"
+    for error in "$results"/*.err; do
+      if grep -qE '^[A-Z][A-Z_]+: ' "$error"; then printf '\n%s\n' "$(basename "$error" .err) said"; grep -E '^[A-Z][A-Z_]+: ' "$error" | head -n 5 | sed 's/^/  /'; fi
+    done
+    echo
+    echo "Figures: verify-*/conformance.html, profiles/*.json, overhead-*.out, model-run.out. Nothing in this file is a figure of its own."
+  } >"$results/report.txt"
+  cat "$results/report.txt"
+  # Done means that the run came to its end; whether a device conforms is in its report and in the exit status of its step.
+}
+
+case ${1:-} in
+  pack) shift; pack "$@" ;;
+  receive) receive ;;
+  go) shift; go "$@" ;;
+  *) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+esac
