@@ -11,10 +11,12 @@ internal sealed class ClusterWatch
     // One silo that died, or is frozen, is not the cluster: the next question goes by another.
     private const int MissedMax = 3;
     private static readonly TimeSpan s_every = TimeSpan.FromMilliseconds(500), s_askMax = TimeSpan.FromSeconds(2);
-    private static readonly (string, string) s_unavailable = ("CLUSTER_UNAVAILABLE", "no silo answers; it goes on by itself when one does, and the same request again is safe");
+    private static readonly ClusterProblem s_unavailable = new("CLUSTER_UNAVAILABLE", "no silo answers; it goes on by itself when one does, and the same request again is safe");
 
-    /// <summary>Code and sentence of why nothing can be decided; null while it can.</summary>
-    public (string Code, string Sentence)? Problem { get; private set; } = s_unavailable;
+    private volatile ClusterProblem? _problem = s_unavailable; // one reference: readers never see one half of two problems
+
+    /// <summary>Code and sentence of why nothing can be decided; null while it can. Any thread.</summary>
+    public (string Code, string Sentence)? Problem => _problem is { } problem ? (problem.Code, problem.Sentence) : null;
 
     /// <summary>Watches until it is stopped.</summary>
     public async Task Run(IGrainFactory grains, string stream, int partitions, CancellationToken stop)
@@ -26,13 +28,13 @@ internal sealed class ClusterWatch
             {
                 SiloTold told = await grains.GetGrain<ISiloGrain>(asked % 64).Tell().WaitAsync(s_askMax, stop);
                 missed = 0;
-                Problem = told.Stream == stream && told.Partitions == partitions ? null
-                    : ("CLUSTER_DIFFERS", string.Create(CultureInfo.InvariantCulture, $"the silos serve {told.Stream} with {told.Partitions} partitions, this front was told of {stream} with {partitions}: both must be the same"));
+                _problem = told.Stream == stream && told.Partitions == partitions ? null
+                    : new ClusterProblem("CLUSTER_DIFFERS", string.Create(CultureInfo.InvariantCulture, $"the silos serve {told.Stream} with {told.Partitions} partitions, this front was told of {stream} with {partitions}: both must be the same"));
             }
             // Whatever it is, the next question tells; a client that never met a silo throws even ArgumentException.
             catch (Exception) when (!stop.IsCancellationRequested)
             {
-                if (++missed >= MissedMax) { Problem = s_unavailable; }
+                if (++missed >= MissedMax) { _problem = s_unavailable; }
             }
             catch (OperationCanceledException)
             {
@@ -41,4 +43,6 @@ internal sealed class ClusterWatch
             await Task.Delay(s_every, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
+
+    private sealed record ClusterProblem(string Code, string Sentence);
 }

@@ -26,7 +26,9 @@ public sealed unsafe class OnnxSession : IScorer
     private readonly int[] _laneOfCount; // for a count of rows, the first lane that holds as many
     private readonly SessionLane[] _lanes;
     private readonly Lock? _gate; // of the device; none on the processor
+    private readonly Lock _life = new(); // between Kill and Dispose: neither touches what the other has freed
     private volatile bool _isKilled;
+    private bool _isDisposed;
 
     private OnnxSession(SessionShape shape, int batchSizeMax, AcceleratorDevice? device)
     {
@@ -67,6 +69,15 @@ public sealed unsafe class OnnxSession : IScorer
     /// <summary>The padded batch sizes, rising; the last is <see cref="BatchSizeMax"/>.</summary>
     public IReadOnlyList<int> Sizes { get; }
 
+    /// <summary>
+    /// Milliseconds that a batch waits for another session of the same device at most; after that the call is
+    /// <see cref="ScoringStatus.DeviceLost"/> and <see cref="WasBusy"/> is true. <see cref="Timeout.Infinite"/> unless set.
+    /// </summary>
+    internal int WaitMillisMax { get; set; } = Timeout.Infinite;
+
+    /// <summary>The last batch came to nothing because the device was busy elsewhere; the session itself is sound.</summary>
+    internal bool WasBusy { get; private set; }
+
     /// <summary>Opens a session, or says why the model cannot be served.</summary>
     /// <param name="onnx">The whole file, already verified against its digest; nothing else is read.</param>
     /// <param name="featureCount">Floats of one row; another number in the model is <see cref="ModelCodes.FeatureMismatch"/>.</param>
@@ -103,6 +114,13 @@ public sealed unsafe class OnnxSession : IScorer
         if (device is null)
         {
             return TryOpenChecked(onnx, featureCount, outputName, batchSizeMax, null, out session, out refusal);
+        }
+
+        // Opening takes seconds to minutes with some providers (they compile the model), and every session of the device runs
+        // under the gate. A graph must not be captured while another session takes memory, so such devices open alone as well.
+        if (!device.OpensAlone && !IsCaptured(device))
+        {
+            return TryOpenChecked(onnx, featureCount, outputName, batchSizeMax, device, out session, out refusal);
         }
 
         lock (device.Gate)
@@ -156,8 +174,14 @@ public sealed unsafe class OnnxSession : IScorer
             return ScoringStatus.Scored;
         }
 
+        WasBusy = false;
+        if (_isKilled)
+        {
+            return ScoringStatus.DeviceLost;
+        }
+
         rows[..(count * FeatureCount)].CopyTo(_input.Span);
-        if (_isKilled || !Run(_lanes[_laneOfCount[count]]))
+        if (!Run(_lanes[_laneOfCount[count]], WaitMillisMax))
         {
             return ScoringStatus.DeviceLost;
         }
@@ -180,38 +204,70 @@ public sealed unsafe class OnnxSession : IScorer
     public bool WarmUp()
     {
         _input.Span.Clear();
-        return Array.TrueForAll(_lanes, lane => Run(lane) && Run(lane));
+        return Array.TrueForAll(_lanes, lane => Run(lane, Timeout.Infinite) && Run(lane, Timeout.Infinite));
     }
 
     /// <summary>Ends the session as the loss of its device would: this and every later call is <see cref="ScoringStatus.DeviceLost"/>. For drills; on any thread.</summary>
     public void Kill()
     {
-        _isKilled = true;
-        Array.ForEach(_lanes, lane => lane.Kill());
+        lock (_life)
+        {
+            _isKilled = true;
+            if (!_isDisposed)
+            {
+                Array.ForEach(_lanes, lane => lane.Kill());
+            }
+        }
     }
 
-    private bool Run(SessionLane lane)
+    private bool Run(SessionLane lane, int waitMillisMax)
     {
         if (_gate is null)
         {
             return lane.Run();
         }
 
-        lock (_gate)
+        if (!_gate.TryEnter(waitMillisMax))
+        {
+            WasBusy = true;
+            return false;
+        }
+
+        try
         {
             return lane.Run();
+        }
+        finally
+        {
+            _gate.Exit();
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        lock (_life)
+        {
+            if (_isDisposed)
+            {
+                return;
+            }
+
+            _isKilled = _isDisposed = true;
+        }
+
         _gate?.Enter();
-        Array.ForEach(_lanes, lane => lane.Dispose());
-        _session.Dispose();
-        _input.Dispose();
-        _output.Dispose();
-        _gate?.Exit();
+        try
+        {
+            Array.ForEach(_lanes, lane => lane.Dispose());
+            _session.Dispose();
+            _input.Dispose();
+            _output.Dispose();
+        }
+        finally
+        {
+            _gate?.Exit();
+        }
     }
 
     /// <summary>1, 2, 4, … and the largest: what an accelerator compiles or captures for each size is kept, so there are few.</summary>

@@ -3,6 +3,7 @@ using Risk.Inference.Devices;
 
 namespace Risk.Accelerators.Tests;
 
+[Collection(SoftwareWebGpu.Collection)]
 public sealed class AcceleratorDeviceTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("risk-accelerators").FullName;

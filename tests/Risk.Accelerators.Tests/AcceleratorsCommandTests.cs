@@ -5,6 +5,7 @@ using Risk.Inference.Devices;
 namespace Risk.Accelerators.Tests;
 
 /// <summary>The verbs, in this process.</summary>
+[Collection(SoftwareWebGpu.Collection)]
 public sealed class AcceleratorsCommandTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("risk-accelerators").FullName;

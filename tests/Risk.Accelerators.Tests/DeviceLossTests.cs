@@ -15,6 +15,7 @@ using Risk.Streams;
 namespace Risk.Accelerators.Tests;
 
 /// <summary>Fault 25: a device is lost in mid-stream. No decision is lost, the records say what happened, and it comes back by itself.</summary>
+[Collection(SoftwareWebGpu.Collection)]
 public sealed class DeviceLossTests : IDisposable
 {
     private const int BatchSize = 128;

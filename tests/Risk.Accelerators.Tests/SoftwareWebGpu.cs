@@ -6,6 +6,9 @@ namespace Risk.Accelerators.Tests;
 /// <summary>WebGPU on the Vulkan device in software: a true second execution provider on any machine with Debian's chromium.</summary>
 internal static class SoftwareWebGpu
 {
+    /// <summary>Classes that may use it run one after the other: WebGPU sessions share one gate, and a batch gives up waiting at it.</summary>
+    public const string Collection = "WebGPU in software";
+
     private static readonly Lazy<(AcceleratorDevice? Device, string? Missing)> s_opened = new(() =>
         AcceleratorDevice.TryOpen(AcceleratorConfiguration.Named("webgpu-software"), out AcceleratorDevice? device, out DeviceRefusal? refusal) ? (device, null) : (null, Explain(refusal)));
 

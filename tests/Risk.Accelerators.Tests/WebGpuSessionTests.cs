@@ -6,6 +6,7 @@ using Risk.Inference.Devices;
 namespace Risk.Accelerators.Tests;
 
 /// <summary>The session on an accelerator, on the one that every machine can have.</summary>
+[Collection(SoftwareWebGpu.Collection)]
 public sealed class WebGpuSessionTests
 {
     private const int BatchSizeMax = 40;

@@ -34,7 +34,7 @@ public sealed class AcceleratorDevice
         foreach ((string key, string value) in configuration.Options) { _options[key] = value; }
         ProviderVersion = epDevice?.EpMetadata.Entries.GetValueOrDefault("version") ?? "";
         Description = Describe(profile, epDevice);
-        Gate = profile.ExecutionProvider == "WebGpuExecutionProvider" ? s_webGpu : new Lock();
+        Gate = OpensAlone ? s_webGpu : new Lock();
     }
 
     public AcceleratorConfiguration Configuration { get; }
@@ -118,8 +118,11 @@ public sealed class AcceleratorDevice
         return device is not null;
     }
 
-    /// <summary>Held while a session is opened, run or closed: a device does one thing at a time.</summary>
+    /// <summary>Held while a session is run or closed, and while one is opened where <see cref="OpensAlone"/>: a device computes one thing at a time.</summary>
     internal Lock Gate { get; }
+
+    /// <summary>No session may run while another one is opened.</summary>
+    internal bool OpensAlone => Profile.ExecutionProvider == "WebGpuExecutionProvider";
 
     /// <summary>Puts the provider before the CPU's in a session's options.</summary>
     internal void Append(SessionOptions options)

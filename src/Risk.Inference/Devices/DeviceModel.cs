@@ -41,11 +41,16 @@ public sealed record DeviceModel(string Name, string Version, string Variant, by
                 ? original with { Variant = other.Variant!.Form, Onnx = other.Onnx, Digest = other.Sha256, Reason = $"the bundle's variant '{name}'" }
                 : null;
         }
-        if (!OnnxForestReader.TryRead(bundle.Onnx, out Forest? forest, out _)) { return original; }
         TensorStrategy? named = Enum.GetValues<TensorStrategy>().Cast<TensorStrategy?>().FirstOrDefault(s => TensorForest.Name(s!.Value) == variant);
         if (variant is not null && named is null)
         {
             refusal = new ModelRefusal(ModelCodes.Unsupported, $"{manifest.Name}@{manifest.Version} has no variant '{variant}'; there are {string.Join(", ", [Original, .. manifest.Variants.Select(v => v.Name), .. Enum.GetValues<TensorStrategy>().Select(TensorForest.Name)])}");
+            return null;
+        }
+        if (!OnnxForestReader.TryRead(bundle.Onnx, out Forest? forest, out ModelRefusal? unread))
+        {
+            if (named is null) { return original; }
+            refusal = unread with { Reason = $"{manifest.Name}@{manifest.Version} cannot be written as '{variant}': {unread.Reason}; take {Original}" };
             return null;
         }
         TensorChoice choice = named is { } strategy

@@ -19,24 +19,31 @@ public readonly record struct DeviceRetry(TimeSpan First, TimeSpan Longest)
 /// dead device. Meanwhile a session is opened anew, warmed up and checked on the golden rows, away from the scoring thread,
 /// with growing waits; when one conforms, the next batch uses it.
 /// <para>
-/// What it cannot see: a device that neither answers nor fails. Every driver known here has a watchdog that turns that into a failure.
+/// What it cannot see: a device that neither answers nor fails under its own batch; every driver known here has a watchdog that
+/// turns that into a failure. A batch that waits for another session of the device gives up after two seconds and is scored
+/// elsewhere, without a loss being counted.
 /// </para>
 /// </summary>
 public sealed class DeviceSession : IScorer
 {
+    // A batch that waits longer for another session of its device is late anyway, and is scored elsewhere.
+    private const int BusyMillisMax = 2000;
+
     private readonly AcceleratorDevice _device;
     private readonly DeviceModel _model;
     private readonly TimeProvider _clock;
     private readonly DeviceRetry _retry;
     private readonly Action<DeviceRefusal> _notify;
     private readonly CancellationTokenSource _closing = new();
-    private readonly Lock _gate = new();
+    private readonly Lock _gate = new(); // of what follows, and of notices: they come one at a time, a loss before its return
     private OnnxSession? _session;
     private Task _recovery = Task.CompletedTask;
+    private bool _isDisposed;
 
     private DeviceSession(AcceleratorDevice device, DeviceModel model, OnnxSession session, TimeProvider clock, DeviceRetry retry, Action<DeviceRefusal> notify)
     {
         (_device, _model, _session, _clock, _retry, _notify) = (device, model, session, clock, retry, notify);
+        session.WaitMillisMax = BusyMillisMax;
         BatchSizeMax = session.BatchSizeMax;
         Sizes = session.Sizes;
     }
@@ -64,7 +71,10 @@ public sealed class DeviceSession : IScorer
     public DeviceStatistics Statistics { get; } = new();
 
     /// <summary>Opens the model on the device: every node must run there, every batch size is run once, and the golden scores must come out.</summary>
-    /// <param name="notify">Told once a loss (<c>DEVICE_LOST</c>), once a return (<see cref="DeviceCodes.Recovered"/>); on any thread.</param>
+    /// <param name="notify">
+    /// Told once a loss (<c>DEVICE_LOST</c>), each try that fails (its own code), once a return (<see cref="DeviceCodes.Recovered"/>);
+    /// in that order, one at a time, on any thread. It must be quick and not dispose of the session; what it throws is dropped.
+    /// </param>
     /// <param name="clock">Measures the waits between tries.</param>
     public static bool TryOpen(
         AcceleratorDevice device, DeviceModel model, int batchSizeMax, TimeProvider clock, DeviceRetry retry, Action<DeviceRefusal> notify,
@@ -83,12 +93,25 @@ public sealed class DeviceSession : IScorer
             refusal = new DeviceRefusal(device.Name, fault.Code, fault.Reason);
             return false;
         }
-        if (!session.WarmUp()) { refusal = new DeviceRefusal(device.Name, DeviceCodes.Failed, $"{model.Name}@{model.Version} ({model.Variant}) fails on zeros at one of the batch sizes {string.Join(", ", session.Sizes)}; take a smaller largest batch"); }
-        else if (model.Check(session) is { } different) { refusal = new DeviceRefusal(device.Name, different.Code, different.Reason); }
-        if (refusal is null) { return true; }
+        try
+        {
+            refusal = Check(device, model, session);
+            if (refusal is null) { return true; }
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
         session.Dispose();
         session = null;
         return false;
+    }
+
+    private static DeviceRefusal? Check(AcceleratorDevice device, DeviceModel model, OnnxSession session)
+    {
+        if (!session.WarmUp()) { return new DeviceRefusal(device.Name, DeviceCodes.Failed, $"{model.Name}@{model.Version} ({model.Variant}) fails on zeros at one of the batch sizes {string.Join(", ", session.Sizes)}; take a smaller largest batch"); }
+        return model.Check(session) is { } different ? new DeviceRefusal(device.Name, different.Code, different.Reason) : null;
     }
 
     /// <inheritdoc/>
@@ -98,7 +121,7 @@ public sealed class DeviceSession : IScorer
         OnnxSession? session = Volatile.Read(ref _session);
         if (session is null)
         {
-            Statistics.Failed();
+            Statistics.Failed(null);
             return ScoringStatus.DeviceLost;
         }
         long startedAt = Stopwatch.GetTimestamp();
@@ -108,8 +131,8 @@ public sealed class DeviceSession : IScorer
             Statistics.Scored(startedAt, count);
             return status;
         }
-        Statistics.Failed();
-        if (status == ScoringStatus.DeviceLost) { Lose(session); }
+        Statistics.Failed(startedAt);
+        if (status == ScoringStatus.DeviceLost && !session.WasBusy) { Lose(session); }
         return status;
     }
 
@@ -119,9 +142,14 @@ public sealed class DeviceSession : IScorer
     /// <inheritdoc/>
     public void Dispose()
     {
-        _closing.Cancel();
         Task recovery;
-        lock (_gate) { recovery = _recovery; }
+        lock (_gate)
+        {
+            if (_isDisposed) { return; }
+            _isDisposed = true;
+            recovery = _recovery;
+        }
+        _closing.Cancel();
         recovery.Wait();
         Interlocked.Exchange(ref _session, null)?.Dispose();
         _closing.Dispose();
@@ -129,35 +157,79 @@ public sealed class DeviceSession : IScorer
 
     private void Lose(OnnxSession session)
     {
-        Volatile.Write(ref _session, null);
-        Statistics.Lost();
-        _notify(new DeviceRefusal(Device, ModelCodes.DeviceLost, string.Create(CultureInfo.InvariantCulture, $"{ExecutionProvider} failed under a batch; batches are scored on the CPU, and the device is tried again in {_retry.First.TotalSeconds:0.###} s")));
-        lock (_gate) { _recovery = Task.Run(() => Recover(session)); }
+        lock (_gate)
+        {
+            // Dispose ends the session itself.
+            if (_isDisposed || !ReferenceEquals(_session, session)) { return; }
+            Volatile.Write(ref _session, null);
+            Statistics.Lost();
+            _recovery = Task.Run(() => Recover(session));
+            Tell(new DeviceRefusal(Device, ModelCodes.DeviceLost, string.Create(CultureInfo.InvariantCulture, $"{ExecutionProvider} failed under a batch; batches are scored on the CPU, and the device is tried again in {_retry.First.TotalSeconds:0.###} s")));
+        }
     }
 
+    /// <summary>Ends only with a session that conforms, or with this object; never with an exception.</summary>
     private async Task Recover(OnnxSession lost)
     {
-        lost.Dispose();
+        try
+        {
+            lost.Dispose();
+        }
+        catch (Exception e)
+        {
+            Tell(Unforeseen(e));
+        }
         for (TimeSpan wait = _retry.First; ; wait = wait * 2 < _retry.Longest ? wait * 2 : _retry.Longest)
         {
             try
             {
                 await Task.Delay(wait, _clock, _closing.Token);
+                if (TryOpen(_device, _model, BatchSizeMax, out OnnxSession? session, out DeviceRefusal? refusal))
+                {
+                    Resume(session);
+                    return;
+                }
+                Tell(refusal);
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (_closing.IsCancellationRequested)
             {
                 return;
             }
-            if (!TryOpen(_device, _model, BatchSizeMax, out OnnxSession? session, out _)) { continue; }
-            if (_closing.IsCancellationRequested)
+            // A provider's library may throw anything; the next try tells.
+            catch (Exception e)
             {
-                session.Dispose();
-                return;
+                Tell(Unforeseen(e));
             }
+        }
+    }
+
+    /// <summary>Whoever sees the device up finds its session there and the return told: so the count comes last.</summary>
+    private void Resume(OnnxSession session)
+    {
+        lock (_gate)
+        {
+            session.WaitMillisMax = BusyMillisMax;
+            Volatile.Write(ref _session, session); // Dispose, if it has begun, waits for this task and takes it from there
+            if (_isDisposed) { return; }
+            Tell(new DeviceRefusal(Device, DeviceCodes.Recovered, $"{ExecutionProvider} conforms again and takes batches"));
             Statistics.Recovered();
-            Volatile.Write(ref _session, session);
-            _notify(new DeviceRefusal(Device, DeviceCodes.Recovered, $"{ExecutionProvider} conforms again and takes batches"));
-            return;
+        }
+    }
+
+    private DeviceRefusal Unforeseen(Exception e) => new(Device, DeviceCodes.Failed, $"{ExecutionProvider} fails on opening ({e.GetType().Name}: {e.Message.Trim()}); it is tried again");
+
+    private void Tell(DeviceRefusal refusal)
+    {
+        lock (_gate)
+        {
+            try
+            {
+                _notify(refusal);
+            }
+            catch (Exception)
+            {
+                // Who listens must stop neither the scoring thread nor the recovery.
+            }
         }
     }
 }

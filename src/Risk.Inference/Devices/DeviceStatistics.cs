@@ -7,7 +7,7 @@ public sealed class DeviceStatistics
 {
     private static readonly double s_microsPerTick = 1e6 / Stopwatch.Frequency;
 
-    private long _batches, _rows, _failures, _losses, _recoveries, _ticks, _requestTicks;
+    private long _batches, _rows, _failures, _losses, _recoveries, _ticks, _requestTicks, _failedTicks;
     private volatile int _lastBatch;
     private volatile bool _isUp = true;
 
@@ -37,6 +37,9 @@ public sealed class DeviceStatistics
     /// <summary>The same, once for each row of a call: what all the rows together waited for the device.</summary>
     public double RequestMicros => Volatile.Read(ref _requestTicks) * s_microsPerTick;
 
+    /// <summary>Time in calls that came to nothing: it passed, and was paid for, all the same.</summary>
+    public double FailedMicros => Volatile.Read(ref _failedTicks) * s_microsPerTick;
+
     internal void Scored(long startedAt, int rows)
     {
         long ticks = Stopwatch.GetTimestamp() - startedAt;
@@ -47,7 +50,12 @@ public sealed class DeviceStatistics
         _lastBatch = rows;
     }
 
-    internal void Failed() => Volatile.Write(ref _failures, _failures + 1);
+    /// <param name="startedAt">Of the call, <see cref="Stopwatch.GetTimestamp"/>; null where the device was not even asked.</param>
+    internal void Failed(long? startedAt)
+    {
+        if (startedAt is { } start) { Volatile.Write(ref _failedTicks, _failedTicks + Stopwatch.GetTimestamp() - start); }
+        Volatile.Write(ref _failures, _failures + 1);
+    }
 
     internal void Lost()
     {

@@ -91,15 +91,16 @@ public static class DeviceVerification
     {
         float[] before = new float[count], after = new float[count];
         if (session.Score(rows, count, before) != ScoringStatus.Scored) { return new LossConformance(false, null, false); }
+        long recoveries = session.Statistics.Recoveries;
         session.Kill();
         bool isLost = session.Score(rows, count, after) == ScoringStatus.DeviceLost;
         long startedAt = Stopwatch.GetTimestamp();
-        while (!session.Statistics.IsUp && Stopwatch.GetElapsedTime(startedAt) < s_recoveryMax)
+        while (isLost && session.Statistics.Recoveries == recoveries && Stopwatch.GetElapsedTime(startedAt) < s_recoveryMax)
         {
             cancellation.ThrowIfCancellationRequested();
             Thread.Sleep(5);
         }
-        double? seconds = session.Statistics.IsUp && session.Statistics.Recoveries > 0 ? Stopwatch.GetElapsedTime(startedAt).TotalSeconds : null;
+        double? seconds = session.Statistics.Recoveries > recoveries ? Stopwatch.GetElapsedTime(startedAt).TotalSeconds : null;
         bool isSame = seconds is not null && session.Score(rows, count, after) == ScoringStatus.Scored && ScoreParity.Of(after, before).Max <= DeviceModel.ToleranceMax;
         return new LossConformance(isLost, seconds, isSame);
     }

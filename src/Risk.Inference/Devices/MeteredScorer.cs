@@ -28,7 +28,7 @@ public sealed class MeteredScorer(IScorer scorer) : IScorer
     {
         long startedAt = Stopwatch.GetTimestamp();
         ScoringStatus status = scorer.Score(rows, count, scores);
-        if (status == ScoringStatus.Scored) { Statistics.Scored(startedAt, count); } else { Statistics.Failed(); }
+        if (status == ScoringStatus.Scored) { Statistics.Scored(startedAt, count); } else { Statistics.Failed(startedAt); }
         return status;
     }
 

@@ -21,6 +21,7 @@ internal static class DeviceMetrics
         ServeMetrics.Gauge(text, "risk_device_batch_size", "Rows of the device's last batch.", devices.Select(d => (d.Labels, (double)d.Of.LastBatch)));
         ServeMetrics.Gauge(text, "risk_device_queue_batches", "Batches that wait for a device.", [("", host.Pipeline.Waiting)]);
         Counter(text, "risk_device_compute_seconds_total", "Time in calls that were scored.", devices.Select(d => (d.Labels, d.Of.ComputeMicros / 1e6)));
+        Counter(text, "risk_device_failed_seconds_total", "Time in calls that came to nothing.", devices.Select(d => (d.Labels, d.Of.FailedMicros / 1e6)));
         Counter(text, "risk_device_failures_total", "Batches offered that came to nothing.", devices.Select(d => (d.Labels, (double)d.Of.Failures)));
         Counter(text, "risk_device_losses_total", "Times that the device was lost.", devices.Select(d => (d.Labels, (double)d.Of.Losses)));
         Counter(text, "risk_device_recoveries_total", "Times that it came back.", devices.Select(d => (d.Labels, (double)d.Of.Recoveries)));
