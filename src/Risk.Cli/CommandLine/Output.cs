@@ -12,7 +12,7 @@ namespace Risk.Cli.CommandLine;
 /// </summary>
 internal sealed class Output
 {
-    private const int WidthWithoutTerminal = 120;
+    private const int WidthWithoutTerminal = 160;
 
     private readonly TextWriter _output;
     private readonly TextWriter _error;

@@ -24,9 +24,9 @@ internal static class ComparePage
         }
 
         page.Append(CultureInfo.InvariantCulture, $"</div>\n<p>{Numbers.Of(comparison.Load)} decisions a second, {Numbers.Micros(comparison.DeadlineMicros)} from arrival to answer. Costs in {Text(comparison.Inputs.Book.Currency)}, expected (low – high). Made on {DateTime.UtcNow:yyyy-MM-dd}.</p>\n");
-        Rows(page, comparison);
         page.Append("<h2>Cost of 1,000 decisions by load</h2>\n");
         ComparePicture.Append(page, comparison);
+        Rows(page, comparison);
         page.Append("<h2>The arithmetic</h2>\n<p>Each line names the figures of the price book that it is made of; they stand below with their sources. Expected values; low and high come from the same lines with the ends of the ranges.</p>\n");
         var paths = new List<string> { "$.power", "$.pue" };
         foreach (ComparedDevice row in (IEnumerable<ComparedDevice>)[comparison.Cpu, .. comparison.Accelerators])
