@@ -27,7 +27,7 @@ internal static class ClusterSilo
         string directory = Path.GetFullPath(configuration.Store.Directory);
         Directory.CreateDirectory(directory);
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
-        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
+        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(Console.Error.WriteLine);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, directory, configuration.Keys);
         var activations = new ShardActivations();
         IGrainFactory? grains = null;

@@ -10,12 +10,14 @@ internal static class RiskProcess
 
     public static string Home { get; } = FindHome();
 
-    public static Process Start(string? standardInput, params string[] arguments)
+    public static Process Start(string? standardInput, params string[] arguments) => StartIn(Home, standardInput, arguments);
+
+    private static Process StartIn(string home, string? standardInput, string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = Path.GetTempPath() };
         start.ArgumentList.Add(s_program);
         foreach (string argument in arguments) { start.ArgumentList.Add(argument); }
-        start.Environment["RISK_HOME"] = Home;
+        start.Environment["RISK_HOME"] = home;
         Process process = Process.Start(start)!;
         if (standardInput is not null) { process.StandardInput.Write(standardInput); }
         process.StandardInput.Close();
@@ -25,9 +27,14 @@ internal static class RiskProcess
     /// <summary>Runs to the end; throws after two minutes.</summary>
     public static RiskResult Run(params string[] arguments) => RunWithInput(null, arguments);
 
-    public static RiskResult RunWithInput(string? standardInput, params string[] arguments)
+    public static RiskResult RunWithInput(string? standardInput, params string[] arguments) => Finish(Start(standardInput, arguments), arguments);
+
+    /// <summary>The same with another <c>RISK_HOME</c>.</summary>
+    public static RiskResult RunIn(string home, params string[] arguments) => Finish(StartIn(home, null, arguments), arguments);
+
+    private static RiskResult Finish(Process started, string[] arguments)
     {
-        using Process process = Start(standardInput, arguments);
+        using Process process = started;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(TimeSpan.FromMinutes(2)))
         {

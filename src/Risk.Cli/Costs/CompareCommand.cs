@@ -130,7 +130,7 @@ internal static class CompareCommand
         Number(json, "devices", row.At?.DeviceCount);
         Number(json, "batch", row.At?.Batch);
         Number(json, "latencyMicros", row.At?.LatencyMicros);
-        json.WriteNumber("capacityPerSecond", row.Device.Capacity(Scenario.Expected));
+        json.WriteNumber("capacityPerSecond", row.Device.Carried(double.PositiveInfinity, 1, comparison.DeadlineMicros, 1));
         if (row.BreakEven is { } even)
         {
             json.WriteStartObject("breakEvenLoad");

@@ -113,7 +113,8 @@ internal static class ComparePage
         {
             JsonElement figure = At(book.RootElement, path);
             double value = figure.GetProperty("value").GetDouble();
-            string range = figure.TryGetProperty("low", out JsonElement low) ? $"{Numbers.Of(low.GetDouble())} – {Numbers.Of(figure.GetProperty("high").GetDouble())}" : "";
+            bool hasLow = figure.TryGetProperty("low", out JsonElement low), hasHigh = figure.TryGetProperty("high", out JsonElement high);
+            string range = hasLow || hasHigh ? $"{Numbers.Of(hasLow ? low.GetDouble() : value)} – {Numbers.Of(hasHigh ? high.GetDouble() : value)}" : "";
             page.Append(CultureInfo.InvariantCulture, $"<tr id=\"{Anchor(path)}\"><td><code>{Text(path)}</code></td><td class=\"n\">{Numbers.Of(value)} {Text(figure.GetProperty("unit").GetString()!)}</td><td class=\"n\">{Text(range)}</td><td>{Text(figure.GetProperty("basis").GetString()!)}</td><td>{Text(figure.GetProperty("date").GetString()!)}</td><td>{Text(figure.GetProperty("source").GetString()!)}</td></tr>\n");
         }
 

@@ -47,7 +47,7 @@ internal static class DemoVerb
         string directory = Path.GetFullPath(context.Get(s_out)!);
         KeyRing keys = reproducible ? KeyRing.Reproducible(files.Definition.Schema.Name, directory) : KeyRing.OpenOrCreate(directory);
         using StreamInput input = StreamInput.Open(files, context.Get(s_input), context.Get(s_labels), keys);
-        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
+        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(output.Note);
         var options = new EngineOptions(directory, files.Definition, ModelFiles.Load(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible)
         {
             Devices = new ServingDevices(AcceleratorFile.Read(context.Get(s_accelerators)), told => output.Note(told.ToString())),

@@ -48,7 +48,7 @@ internal static class ServeVerb
         Directory.CreateDirectory(directory);
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
         KafkaSettings? kafka = Kafka(configuration.Kafka);
-        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
+        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(context.Output.Note);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, definition.Schema.Name, keys, directory, configuration.Keys);
         var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices, machine, token => WarmUp(files, token));
 

@@ -15,13 +15,13 @@ public sealed class CostLedger(CostMeter cpu, params IReadOnlyList<DeviceMeter> 
 {
     private readonly DeviceMeter[] _devices = [.. devices];
     private Cost _carried;
-    private Cost _devicesBefore;
+    private Cost _ofDevices;
 
     public CostMeter Cpu => cpu;
     public IReadOnlyList<DeviceMeter> Devices => _devices;
 
     /// <summary>Everything charged or carried so far.</summary>
-    public Cost Total => cpu.Total + _devicesBefore;
+    public Cost Total => cpu.Total + _ofDevices;
 
     /// <summary>Of <see cref="Total"/>, time that was reserved and did nothing.</summary>
     public Cost Idle => Sum(cpu.Idle, static device => device.Idle);
@@ -44,14 +44,11 @@ public sealed class CostLedger(CostMeter cpu, params IReadOnlyList<DeviceMeter> 
 
     private Cost Add(Cost charged, long reservedMicros, int decisions)
     {
-        Cost total = default;
+        Cost ofDevices = default;
         foreach (DeviceMeter device in _devices)
-        {
-            device.Advance(reservedMicros);
-            total += device.Total;
-        }
-        Cost ofDevices = total - _devicesBefore + _carried;
-        _devicesBefore = total;
+            ofDevices += device.Advance(reservedMicros);
+        _ofDevices += ofDevices;
+        ofDevices += _carried;
         _carried = decisions == 0 ? ofDevices : default;
         return decisions == 0 ? default : charged + ofDevices;
     }

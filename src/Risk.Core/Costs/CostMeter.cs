@@ -32,6 +32,7 @@ public sealed class CostMeter
     private readonly double _utilisation;
     private long _cpuNanos;                   // cumulated
     private long _reservedCoreNanos;          // cumulated, never below _cpuNanos
+    private WideCost _total;
     private Cost _carried;
 
     private CostMeter(PriceBook book, MachinePrice machine, CostMethod method)
@@ -55,12 +56,12 @@ public sealed class CostMeter
     public CostMethod Method { get; }
 
     /// <summary>Everything charged so far.</summary>
-    public Cost Total { get; private set; }
+    public Cost Total => _total.Narrow();
 
     /// <summary>Of <see cref="Total"/>, what busy cores cost; the rest is idle time that was reserved.</summary>
-    public Cost Active => At(_cpuNanos, _cpuNanos);
+    public Cost Active => At(_cpuNanos, _cpuNanos).Narrow();
 
-    public Cost Idle => Total - Active;
+    public Cost Idle => (_total - At(_cpuNanos, _cpuNanos)).Narrow();
 
     /// <summary>Charged without a decision to bear it yet.</summary>
     public Cost Unallocated => _carried;
@@ -77,7 +78,7 @@ public sealed class CostMeter
         CostMeter meter = new(book, machine, CostMethod.Modelled);
         meter._cpuNanos = checked(meter._nanosPerDecision * decisionsBefore);
         meter._reservedCoreNanos = Whole(meter._cpuNanos / meter._utilisation);
-        meter.Total = meter.At(meter._cpuNanos, meter._reservedCoreNanos);
+        meter._total = meter.At(meter._cpuNanos, meter._reservedCoreNanos);
         meter.DecisionCount = decisionsBefore;
         return meter;
     }
@@ -134,22 +135,22 @@ public sealed class CostMeter
         ArgumentOutOfRangeException.ThrowIfNegative(decisions);
         _cpuNanos = checked(_cpuNanos + cpuNanos);
         _reservedCoreNanos = Math.Max(checked(_reservedCoreNanos + reservedCoreNanos), _cpuNanos);
-        Cost total = At(_cpuNanos, _reservedCoreNanos);
-        Cost charged = total - Total + _carried;
-        Total = total;
+        WideCost total = At(_cpuNanos, _reservedCoreNanos);
+        Cost charged = (total - _total).Narrow() + _carried;
+        _total = total;
         DecisionCount += decisions;
         _carried = decisions == 0 ? charged : default;
         return decisions == 0 ? default : charged;
     }
 
     /// <summary>What so much busy and reserved core time costs in all: rounded down once, at the end.</summary>
-    private Cost At(long cpuNanos, long reservedCoreNanos)
+    private WideCost At(long cpuNanos, long reservedCoreNanos)
     {
         // mW × ns = pJ; divided by cores (idle and full are of the whole machine) and by 1000 for nJ.
         Int128 nanoJoules = (((Int128)_idleMilliwatts * reservedCoreNanos) + ((Int128)_dynamicMilliwatts * cpuNanos)) / (1000L * Machine.Cores);
         Int128 hours = (Int128)_picoPerHour * reservedCoreNanos / ((Int128)MicrosPerHour * 1000 * Machine.Cores);
         Int128 power = (Int128)_picoPerKwh * nanoJoules / NanoJoulesPerKwh;
-        return new Cost(checked((long)(hours + power)), checked((long)nanoJoules));
+        return new WideCost(hours + power, nanoJoules);
     }
 
     private double JoulesBetween(double idleWatts, double fullWatts) =>

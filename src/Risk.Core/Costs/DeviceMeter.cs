@@ -30,7 +30,8 @@ public sealed class DeviceMeter
     private long _paddingMicros;
     private long _failedMicros;
     private long _hedgeMicros;
-    private long _runSinceAdvance;
+    private bool _hasRun;                     // since it was told of time last
+    private WideCost _charged;
 
     public DeviceMeter(DeviceRates rates, bool isOn = true)
     {
@@ -53,25 +54,25 @@ public sealed class DeviceMeter
     public long BusyMicros => _busyMicros;
 
     /// <summary>Everything so far.</summary>
-    public Cost Total => At(_onMicros, _offMicros, _busyMicros);
+    public Cost Total => At(_onMicros, _offMicros, _busyMicros).Narrow();
 
     /// <summary>Time that computed scores which were used, padding apart.</summary>
-    public Cost Active => At(Used, 0, Used);
+    public Cost Active => At(Used, 0, Used).Narrow();
 
     /// <summary>Computing rows that only filled up a batch.</summary>
-    public Cost Padding => At(Used + _paddingMicros, 0, Used + _paddingMicros) - Active;
+    public Cost Padding => Between(Used, Used + _paddingMicros);
 
     /// <summary>Runs that failed.</summary>
-    public Cost Failed => At(Used + _paddingMicros + _failedMicros, 0, Used + _paddingMicros + _failedMicros) - Active - Padding;
+    public Cost Failed => Between(Used + _paddingMicros, Used + _paddingMicros + _failedMicros);
 
     /// <summary>Runs whose answer came second.</summary>
-    public Cost HedgesLost => At(_busyMicros, 0, _busyMicros) - Active - Padding - Failed;
+    public Cost HedgesLost => Between(Used + _paddingMicros + _failedMicros, _busyMicros);
 
     /// <summary>Computed for nothing.</summary>
     public Cost Waste => Padding + Failed + HedgesLost;
 
     /// <summary>Switched on with nothing to do, and owned while off.</summary>
-    public Cost Idle => Total - At(_busyMicros, 0, _busyMicros);
+    public Cost Idle => (At(_onMicros, _offMicros, _busyMicros) - At(_busyMicros, 0, _busyMicros)).Narrow();
 
     private long Used => _busyMicros - _paddingMicros - _failedMicros - _hedgeMicros;
 
@@ -86,7 +87,7 @@ public sealed class DeviceMeter
         ArgumentOutOfRangeException.ThrowIfLessThan(paddedRows, rows);
         RunCount++;
         _busyMicros = checked(_busyMicros + micros);
-        _runSinceAdvance += micros;
+        _hasRun = true;
         switch (fate)
         {
             case RunFate.Used: _paddingMicros += (long)((Int128)micros * (paddedRows - rows) / paddedRows); break;
@@ -95,21 +96,32 @@ public sealed class DeviceMeter
         }
     }
 
-    /// <summary>Wall time passed since it was told last. Less than it computed counts as that.</summary>
-    internal void Advance(long micros)
+    /// <summary>
+    /// Wall time passed since it was told last. Over all times, less than it computed counts as that: a run is told of at its
+    /// end, when the time that it took was mostly told of before.
+    /// </summary>
+    /// <returns>What it has cost since.</returns>
+    internal Cost Advance(long micros)
     {
-        if (IsOn || _runSinceAdvance > 0)
-            _onMicros = checked(_onMicros + Math.Max(micros, _runSinceAdvance));
+        if (IsOn || _hasRun)
+            _onMicros = checked(_onMicros + micros);
         else
             _offMicros = checked(_offMicros + micros);
-        _runSinceAdvance = 0;
+        _onMicros = Math.Max(_onMicros, _busyMicros);
+        _hasRun = false;
+        WideCost total = At(_onMicros, _offMicros, _busyMicros);
+        Cost cost = (total - _charged).Narrow();
+        _charged = total;
+        return cost;
     }
 
-    private Cost At(long onMicros, long offMicros, long busyMicros)
+    private Cost Between(long busyBefore, long busyAfter) => (At(busyAfter, 0, busyAfter) - At(busyBefore, 0, busyBefore)).Narrow();
+
+    private WideCost At(long onMicros, long offMicros, long busyMicros)
     {
         Int128 pico = (((Int128)_onPicoPerHour * onMicros) + ((Int128)_offPicoPerHour * offMicros) + ((Int128)_busyPicoPerHour * busyMicros)) / MicrosPerHour;
         Int128 nanoJoules = ((Int128)_idleMilliwatts * onMicros) + ((Int128)_dynamicMilliwatts * busyMicros); // mW × µs
-        return new Cost(checked((long)pico), checked((long)nanoJoules));
+        return new WideCost(pico, nanoJoules);
     }
 
     private static long Whole(double value) => checked((long)Math.Round(value));

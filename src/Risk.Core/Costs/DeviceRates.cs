@@ -47,6 +47,9 @@ public sealed class DeviceRates
     /// <summary>Watts at the site's meter while it computes.</summary>
     public Estimate FullWatts { get; private set; }
 
+    /// <summary>Power of the site over power of the machines; in the watts already, for energy that a counter gives at the device.</summary>
+    public Estimate PowerUsageEffectiveness { get; private set; }
+
     /// <summary>From switching on to the first batch.</summary>
     public Estimate StartMinutes { get; private set; }
 
@@ -102,7 +105,8 @@ public sealed class DeviceRates
 
     private void SetWatts(PriceBook book, in PriceFigure idle, in PriceFigure full, int parts, string path)
     {
-        Estimate site = Estimate.Of(book.PowerUsageEffectiveness) * (1.0 / parts);
+        PowerUsageEffectiveness = Estimate.Of(book.PowerUsageEffectiveness);
+        Estimate site = PowerUsageEffectiveness * (1.0 / parts);
         string share = parts == 1 ? "" : $" ÷ {parts} cores";
         IdleWatts = Estimate.Of(idle) * site;
         Add("idle watts at the meter", $"{Number(idle.Value)} W × PUE {Number(book.PowerUsageEffectiveness.Value)}{share}", IdleWatts, "W", $"{path}.idleWatts", "$.pue");

@@ -93,7 +93,7 @@ public sealed record PriceBook(
 
     /// <summary>
     /// A device that may be used today. False leaves one error or more: <c>PRICE_MISSING</c> when the book has no such device
-    /// or not for that tenure, <c>PRICE_STALE</c> for each of its prices, and each exchange rate they need, that is too old.
+    /// or not for that tenure, <c>PRICE_STALE</c> for each of its prices, and each exchange rate they need, that is too old, <c>PRICE_INVALID</c> for one dated in the future.
     /// </summary>
     /// <param name="tenure">Bought or rented; null for the device's own.</param>
     /// <param name="ageDaysMax">In place of the book's.</param>
@@ -124,7 +124,7 @@ public sealed record PriceBook(
         return false;
     }
 
-    /// <summary>Adds <c>PRICE_STALE</c> for the price of power and of a machine's hours where they are too old. An engine says so and goes on.</summary>
+    /// <summary>Adds <c>PRICE_STALE</c> for the price of power and of a machine's hours where they are too old, <c>PRICE_INVALID</c> where they are of the future. An engine says so and goes on.</summary>
     public void RequireFreshMachine(MachinePrice machine, DateOnly today, int? ageDaysMax, ICollection<DefinitionError> errors)
     {
         int index = Machines.ToList().IndexOf(machine);
@@ -151,6 +151,9 @@ public sealed record PriceBook(
     private void RequireFresh(in PriceFigure figure, string path, DateOnly today, int? ageDaysMax, ICollection<DefinitionError> errors)
     {
         int age = today.DayNumber - figure.Date.DayNumber, max = ageDaysMax ?? AgeDaysMax;
+        // A day of grace: it is tomorrow already further east.
+        if (age < -1)
+            errors.Add(new DefinitionError("PRICE_INVALID", Name, path, $"is of {figure.Date:yyyy-MM-dd}, which is still to come: nobody can have looked it up; correct its date"));
         if (age > max)
             errors.Add(new DefinitionError("PRICE_STALE", Name, path, $"is of {figure.Date:yyyy-MM-dd}, {age} days old, and {max} are allowed: look it up again, or raise ageDaysMax"));
     }

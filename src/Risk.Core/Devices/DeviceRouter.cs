@@ -3,7 +3,7 @@ namespace Risk.Core.Devices;
 /// <summary>What a stream's rows want.</summary>
 public enum StreamGrade : byte
 {
-    /// <summary>Answers soon: waits for company only as long as <see cref="RouterOptions.DelayMaxMicros"/>, is hedged, and never tries out a device that was lost.</summary>
+    /// <summary>Answers soon: waits for company only as long as <see cref="RouterOptions.DelayMaxMicros"/>, is hedged, and tries out a device that was lost only when nobody else has.</summary>
     LatencyCritical = 0,
     /// <summary>Replays: full batches, no hurry.</summary>
     Bulk = 1,
@@ -26,7 +26,8 @@ public sealed record RouterOptions(
 /// <summary>What waits to be scored; rows leave from the front.</summary>
 /// <param name="IsFull">No further row fits.</param>
 /// <param name="EarliestDeadlineMicros"><see cref="long.MaxValue"/> where there is none.</param>
-public readonly record struct RouteQueue(int Count, bool IsFull, long OldestIngestMicros, long EarliestDeadlineMicros, StreamGrade Grade);
+/// <param name="NextDeadlineMicros">Once the earliest is past: the earliest that is not, <see cref="long.MaxValue"/> when all are past; 0 where the caller does not know.</param>
+public readonly record struct RouteQueue(int Count, bool IsFull, long OldestIngestMicros, long EarliestDeadlineMicros, StreamGrade Grade, long NextDeadlineMicros = 0);
 
 /// <summary>What to do now.</summary>
 /// <param name="Device">Index of the device; −1 means wait.</param>
@@ -86,7 +87,8 @@ public record struct RouterLoad
 /// the work function of the two-state task system (Borodin, Linial, Saks, 1992, https://doi.org/10.1145/146585.146588): a
 /// device is never worse by more than a few starts than any schedule known in hindsight, and does not flap.</para>
 /// <para><b>Loss.</b> A lost device gets no work until its retry time, then one batch that could still be answered in time
-/// elsewhere; each further loss doubles the wait.</para>
+/// elsewhere; each further loss doubles the wait. It earns nothing meanwhile and so is switched off; from its retry time on it
+/// is credited with what it would save like any other, switched on again, and tried.</para>
 /// </summary>
 public sealed class DeviceRouter
 {
@@ -149,6 +151,9 @@ public sealed class DeviceRouter
                     (soonest, soonestRows, soonestEnd) = (d, rows, end);
                 rows = device.RowsWithin(deadline - start);
                 isCut = true;
+                // Waiting for a device that then takes only some of the rows in time makes the others late.
+                if (start > nowMicros)
+                    continue;
             }
             // The most rows that are in time, and the sizes below them that pad nothing.
             for (int tries = 0; tries < 3 && rows > 0; tries++)
@@ -203,7 +208,7 @@ public sealed class DeviceRouter
                     without = Math.Min(without, MoneyOn(other, step.Rows, queue));
             }
             // What it saved belongs to the same stretch of time as what it cost to be on: both at once, or 0 would never be reached under load.
-            double gain = state.Losses == 0 ? Math.Max(0, without - with) : 0;
+            double gain = state.Losses == 0 || nowMicros >= state.RetryAtMicros ? Math.Max(0, without - with) : 0;
             double held = Math.Max(0, nowMicros - state.BalancedAtMicros) * _devices[d].OnPicoPerMicro;
             state.Balance = Math.Clamp(state.Balance + gain - held, 0, state.IsOn ? SwitchPico(_devices[d]) : double.MaxValue);
             state.BalancedAtMicros = Math.Max(state.BalancedAtMicros, nowMicros);
@@ -220,7 +225,7 @@ public sealed class DeviceRouter
         Hold(ref state, routed, nowMicros);
         if (state.IsOn)
             return state.Balance <= 0 && isQueueEmpty && nowMicros >= state.ReadyAtMicros ? false : null;
-        return state.Losses == 0 && state.Balance >= SwitchPico(routed) ? true : null;
+        return (state.Losses == 0 || nowMicros >= state.RetryAtMicros) && state.Balance >= SwitchPico(routed) ? true : null;
     }
 
     /// <summary>Takes the advice. A device that is switched off finishes what it computes and gets nothing more.</summary>
@@ -260,16 +265,22 @@ public sealed class DeviceRouter
         return new RouteStep(device, rows, batch.Padded, nowMicros, hedgeAt, hedgeAt == long.MaxValue ? -1 : _fallback);
     }
 
-    /// <summary>Nothing is in time any more: whatever is done soonest, now or when it is free.</summary>
+    /// <summary>The front is not in time any more: wherever it is done soonest, now or when that is free, with as many rows as leave those behind it in time.</summary>
     private RouteStep Late(in RouteQueue queue, ReadOnlySpan<DeviceState> states, int device, int rows, long nowMicros)
     {
         long start = Math.Max(states[device].BusyUntilMicros, states[device].ReadyAtMicros);
-        return start > nowMicros ? RouteStep.Wait(start) : Run(queue, device, Math.Min(rows, queue.Count), nowMicros);
+        if (start > nowMicros)
+            return RouteStep.Wait(start);
+        // Where nobody says when the others are due, half of the time that a row has when it comes is left to them.
+        long next = queue.NextDeadlineMicros != 0 ? queue.NextDeadlineMicros : nowMicros + ((queue.EarliestDeadlineMicros - queue.OldestIngestMicros) / 2);
+        int inTime = next == long.MaxValue ? rows : Math.Max(1, _devices[device].RowsWithin(next - _options.GuardMicros - nowMicros));
+        return Run(queue, device, Math.Min(Math.Min(rows, inTime), queue.Count), nowMicros);
     }
 
     private bool MayTry(in DeviceState state, int device, in RouteQueue queue, long deadline, long nowMicros)
     {
-        if (nowMicros < state.RetryAtMicros || queue.Grade == StreamGrade.LatencyCritical)
+        // Rows that can wait go first; where there are none, the others must, or the device is never found again.
+        if (nowMicros < state.RetryAtMicros + (queue.Grade == StreamGrade.LatencyCritical ? _options.RetryMicros : 0))
             return false;
         RoutedDevice tried = _devices[device], fallback = _devices[_fallback];
         int rows = Math.Min(queue.Count, Math.Min(tried.BatchMax, fallback.BatchMax));

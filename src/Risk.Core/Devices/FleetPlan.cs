@@ -9,6 +9,7 @@ namespace Risk.Core.Devices;
 /// <param name="KilowattHoursScaled">At the meter, scaled down.</param>
 public readonly record struct MonthlyCost(Estimate Money, Estimate MoneyScaled, Estimate KilowattHours, Estimate KilowattHoursScaled)
 {
+    /// <summary>Not a number at an end where the fleet is not in time: its money is infinite there.</summary>
     public Estimate Saving => new(Money.Low - MoneyScaled.Low, Money.Value - MoneyScaled.Value, Money.High - MoneyScaled.High);
 }
 
@@ -41,7 +42,7 @@ public sealed class FleetPlan(IReadOnlyList<(double Mean, double Peak)> hours, P
 
     /// <summary>
     /// The cheapest mix of one kind of accelerator, at least one, with the CPU; null when either cannot meet the deadline. The
-    /// CPU has at least the cores that the accelerators leave it in the busiest hour, or more, to carry quieter hours alone.
+    /// CPU has at least the cores that the accelerators leave it in any hour, or more, to carry quieter hours alone.
     /// </summary>
     public FleetOption? Mixed(PricedDevice accelerator)
     {
@@ -51,8 +52,14 @@ public sealed class FleetPlan(IReadOnlyList<(double Mean, double Peak)> hours, P
         // Cost is nearly convex in the count; a step of a twentieth finds the valley of large fleets.
         for (int count = 1; count <= most.AcceleratorCount; count += Math.Max(1, most.AcceleratorCount / 20))
         {
-            if (CoresFor(PeakLoad - Carried(accelerator, count)) is not { } least)
-                return null;
+            // Not always in the busiest hour: less load fills batches more slowly, and smaller ones carry less.
+            int least = 0;
+            foreach ((_, double peak) in hours)
+            {
+                if (CoresFor(peak - Carried(accelerator, count, peak)) is not { } cores)
+                    return null;
+                least = Math.Max(least, cores);
+            }
             foreach (int cores in hours.Select(hour => CoresFor(hour.Peak)).OfType<int>().Append(least).Where(cores => cores >= least && cores > 0).Distinct().Order())
             {
                 double money = Sums(accelerator, count, cores, mayUseCpu: true, Scenario.Expected).MoneyScaled;
@@ -69,7 +76,7 @@ public sealed class FleetPlan(IReadOnlyList<(double Mean, double Peak)> hours, P
     {
         DaySums expected = Sums(accelerator, count, cores, mayUseCpu, Scenario.Expected), low = Sums(accelerator, count, cores, mayUseCpu, Scenario.Low), high = Sums(accelerator, count, cores, mayUseCpu, Scenario.High);
         double month = HoursPerMonth / hours.Count, latency = 0;
-        double load = Math.Max(1, accelerator is null ? PeakLoad : Math.Min(PeakLoad, Carried(accelerator, count)));
+        double load = Math.Max(1, accelerator is null ? PeakLoad : Carried(accelerator, count, PeakLoad));
         if ((accelerator ?? core).TryOperate(load, deadlineMicros, utilisationMax, Scenario.Expected, out OperatingPoint busiest))
             latency = busiest.LatencyMicros;
         Estimate of(Func<DaySums, double> part, double factor) => new Estimate(part(low), part(expected), part(high)) * factor;
@@ -87,7 +94,7 @@ public sealed class FleetPlan(IReadOnlyList<(double Mean, double Peak)> hours, P
             Hour always = OfHour(accelerator, count, count, cores, cores, mean, scenario), least = always;
             for (int on = mayUseCpu ? 0 : 1; on <= count; on++)
             {
-                double rest = peak - Carried(accelerator, on);
+                double rest = peak - Carried(accelerator, on, peak);
                 int? needed = mayUseCpu ? CoresFor(rest) : rest <= 0 || on == count ? 0 : null;
                 if (needed is null || needed > cores)
                     continue;
@@ -100,8 +107,8 @@ public sealed class FleetPlan(IReadOnlyList<(double Mean, double Peak)> hours, P
         return sums;
     }
 
-    /// <summary>Load that so many accelerators carry with room to spare.</summary>
-    private double Carried(PricedDevice? accelerator, int count) => accelerator is null ? 0 : count * accelerator.Capacity(Scenario.Expected) * utilisationMax;
+    /// <summary>Of a load, what so many accelerators carry in time and with room to spare.</summary>
+    private double Carried(PricedDevice? accelerator, int count, double perSecond) => accelerator?.Carried(perSecond, count, deadlineMicros, utilisationMax) ?? 0;
 
     /// <summary>Cores for a load, in whole machines; null when they cannot do it in time.</summary>
     private int? CoresFor(double perSecond)
@@ -119,7 +126,8 @@ public sealed class FleetPlan(IReadOnlyList<(double Mean, double Peak)> hours, P
     {
         double money = (coresOn * core.Rates.OnPerHour.At(scenario)) + ((coresOwned - coresOn) * core.Rates.OffPerHour.At(scenario));
         double watts = coresOn * core.Rates.IdleWatts.At(scenario);
-        double byAccelerators = Math.Min(mean, Carried(accelerator, on));
+        // With no core switched on there is nobody else.
+        double byAccelerators = on > 0 && coresOn == 0 ? mean : Carried(accelerator, on, mean);
         Add(core, mean - byAccelerators, ref money, ref watts);
         if (accelerator is not null)
         {
@@ -131,8 +139,14 @@ public sealed class FleetPlan(IReadOnlyList<(double Mean, double Peak)> hours, P
 
         void Add(PricedDevice device, double load, ref double moneySum, ref double wattSum)
         {
-            if (load <= 0 || !device.TryOperate(load, deadlineMicros, utilisationMax, scenario, out OperatingPoint point))
+            if (load <= 0)
                 return;
+            if (!device.TryOperate(load, deadlineMicros, utilisationMax, scenario, out OperatingPoint point))
+            {
+                // Not in time at any price; nothing would read as free.
+                moneySum = wattSum = double.PositiveInfinity;
+                return;
+            }
             moneySum += point.BusyCount * device.Rates.BusyPerHour.At(scenario);
             wattSum += point.BusyCount * Math.Max(0, device.Rates.FullWatts.At(scenario) - device.Rates.IdleWatts.At(scenario));
         }

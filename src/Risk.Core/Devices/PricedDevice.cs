@@ -23,8 +23,22 @@ public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, Device
     public DeviceRates Rates => rates;
     public bool IsDivisible => isDivisible;
 
-    /// <summary>Rows a second of one device that never idles.</summary>
-    public double Capacity(Scenario scenario) => curve.Points.Max(point => point.Batch / Micros(point, scenario) * 1e6);
+    /// <summary>
+    /// Of a load, what so many devices answer in time: batches that are too slow for the deadline, or that the load fills too
+    /// slowly, do not count, however many rows a second they would do.
+    /// </summary>
+    /// <param name="perSecond">Rows; infinite for all that they can do.</param>
+    public double Carried(double perSecond, int count, double deadlineMicros, double utilisationMax)
+    {
+        double most = 0;
+        foreach (CostPoint point in curve.Points)
+        {
+            double load = Math.Min(perSecond, count * utilisationMax * point.Batch / point.MedianMicros * 1e6 * (1 + 1e-9));
+            if (load > most && LatencyMicros(point, load, Scenario.Expected) <= deadlineMicros)
+                most = load;
+        }
+        return most;
+    }
 
     /// <summary>The cheapest way to carry a load; false when not even one row is answered in time.</summary>
     /// <param name="perSecond">Rows.</param>
@@ -36,7 +50,7 @@ public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, Device
         foreach (CostPoint point in curve.Points)
         {
             double micros = Micros(point, scenario);
-            double latency = ((point.Batch - 1) / perSecond * 1e6) + micros + (profile.Basis == FigureBasis.Measured ? point.P99Micros - point.MedianMicros : 0);
+            double latency = LatencyMicros(point, perSecond, scenario);
             if (latency > deadlineMicros)
                 continue;
             double busy = perSecond * micros / point.Batch / 1e6;
@@ -50,6 +64,10 @@ public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, Device
         }
         return isFound;
     }
+
+    /// <summary>For the batch to fill, and for the batch at its p99, for which a data sheet has its high end.</summary>
+    private static double LatencyMicros(in CostPoint point, double perSecond, Scenario scenario) =>
+        ((point.Batch - 1) / perSecond * 1e6) + Math.Max(point.P99Micros, Micros(point, scenario));
 
     private static double Micros(in CostPoint point, Scenario scenario) => scenario switch { Scenario.Low => point.LowMicros, Scenario.High => point.HighMicros, _ => point.MedianMicros };
 }

@@ -41,7 +41,8 @@ public sealed class RoutedDevice
             // A larger batch that was measured faster at p99 was lucky: a deadline is not held against luck.
             p99 = Math.Max(p99, (float)point.P99Micros);
             double money = busyPico * point.MedianMicros;
-            double joules = point.JoulesPerBatch is { } counted ? Math.Max(0, counted - (IdleWatts * point.MedianMicros / 1e6)) : busyWatts * point.MedianMicros / 1e6;
+            // Counted at the device; idle watts are at the meter.
+            double joules = point.JoulesPerBatch is { } counted ? Math.Max(0, (counted * rates.PowerUsageEffectiveness.Value) - (IdleWatts * point.MedianMicros / 1e6)) : busyWatts * point.MedianMicros / 1e6;
             _byRows[rows] = new BatchFigures((float)money, (float)joules, (float)point.MedianMicros, p99, padded, below);
         }
     }

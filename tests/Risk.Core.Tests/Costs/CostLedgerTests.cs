@@ -32,6 +32,41 @@ public sealed class CostLedgerTests
     }
 
     [Fact]
+    public void RunToldOfAtItsEnd_IsPaidOnce()
+    {
+        CostLedger ledger = Ledger(out DeviceMeter card);
+        for (int i = 0; i < 10; i++)
+        {
+            if (i == 9)
+                card.Ran(100_000, rows: 1, paddedRows: 1, RunFate.Used);
+            ledger.Charge(0, 10_000, 1);
+        }
+        Assert.Equal(100_000, card.OnMicros);
+        Assert.Equal(card.Rates.OnPerHour.Value * 0.1 / 3600, (double)card.Total.Money, 1e-11);
+    }
+
+    [Fact]
+    public void ChargesGoOn_WhereTheSumOutgrowsACost()
+    {
+        const long day = 86_400_000_000;
+        MachinePrice server = s_book.Machines.Single(machine => machine.Name == "server-64");
+        DeviceMeter card = new(DeviceRates.OfDevice(s_book, s_book.Devices.Single(device => device.Name == "nvidia-h200"), Tenure.Rented));
+        CostLedger ledger = new(CostMeter.Measured(s_book, server), card);
+        Cost first = default, last = default;
+        for (int i = 0; i < 400; i++)
+        {
+            card.Ran(day, 1, 1, RunFate.Used);
+            last = ledger.Charge(day * server.Cores, day, 1);
+            first = i == 0 ? last : first;
+        }
+        Assert.InRange(last.NanoJoules - first.NanoJoules, -2, 2);
+        Assert.InRange(last.PicoUnits - first.PicoUnits, -2, 2);
+        Assert.Equal(long.MaxValue, ledger.Total.NanoJoules);
+        Assert.Equal(long.MaxValue, card.Total.NanoJoules);
+        Assert.Equal(400, ledger.Total.PicoUnits / (double)first.PicoUnits, 1e-6);
+    }
+
+    [Fact]
     public void CardThatIsOff_CostsNothingRented_AndItsAmortisationOwned()
     {
         DevicePrice price = s_book.Devices[0];

@@ -83,6 +83,18 @@ public sealed class DevicePriceTests
     }
 
     [Fact]
+    public void PriceOfTheFuture_IsRefused()
+    {
+        PriceBook book = Read(Shipped.Bytes("ops/prices/default.json"));
+        List<DefinitionError> errors = [];
+        DateOnly date = book.Devices.Single(device => device.Name == "nvidia-a100").Hourly!.Value.Date;
+        Assert.False(book.TryDevice("nvidia-a100", null, date.AddDays(-2), null, errors, out _));
+        Assert.Equal(("PRICE_INVALID", "$.devices[0].hourly"), (Assert.Single(errors).Code, errors[0].Path));
+        // It may be a day later where the book was written.
+        Assert.True(book.TryDevice("nvidia-a100", null, date.AddDays(-1), null, errors, out _));
+    }
+
+    [Fact]
     public void WhatCannotBeBought_HasNoPurchase()
     {
         PriceBook book = Read(Shipped.Bytes("ops/prices/default.json"));

@@ -1,3 +1,4 @@
+using Risk.Core.Costs;
 using Risk.Core.Devices;
 using Risk.Core.Devices.Simulation;
 
@@ -101,6 +102,59 @@ public sealed class DeviceRouterTests
         Assert.Equal(Card, Next(at(5_000_000) with { IsFull = true }, states, 5_000_000).Device);
     }
 
+    [Theory]
+    [InlineData(StreamGrade.CostSensitive)]
+    [InlineData(StreamGrade.LatencyCritical)]
+    public void CardThatWasLost_IsSwitchedOff_AndComesBackUnderLoad(StreamGrade grade)
+    {
+        DeviceState[] states = On();
+        RouterLoad load = s_router.CreateLoad();
+        for (int loss = 0; loss < 4; loss++)
+            s_router.Lost(ref states[Card], 0);
+        bool wasOff = false, isBack = false;
+        for (long now = 0; now < 1_200_000_000 && !isBack; now += 250)
+        {
+            RouteQueue queue = new(20, true, now, now + 20_000, grade);
+            RouteStep step = s_router.Next(queue, states, load, now);
+            isBack = step.Device == Card;
+            Assert.True(!isBack || now >= 8_000_000, "tried before its time");
+            if (!step.IsWait)
+                s_router.Account(step, queue, states, ref load, now);
+            if (s_router.PowerAdvice(Card, ref states[Card], true, now) is { } on)
+                s_router.Switch(Card, ref states[Card], on, now);
+            wasOff |= !states[Card].IsOn;
+        }
+        Assert.True(wasOff && isBack);
+    }
+
+    [Fact]
+    public void LateRowInFront_DoesNotMakeThoseBehindItLate()
+    {
+        DeviceState[] off = s_router.CreateStates(acceleratorsOn: false, 0);
+        // 64 rows would take the CPU 54 ms at p99; those behind the late one have until 40 ms.
+        RouteQueue queue = new(64, false, 0, 20_000, StreamGrade.CostSensitive, NextDeadlineMicros: 40_000);
+        RouteStep step = Next(queue, off, 20_500);
+        // (50 + 700 n) × 1.2 ≤ 40,000 − 200 − 20,500: n = 22.
+        Assert.Equal((Cpu, 22, 22), Choice(step));
+        // One that is due at once lets the late one go alone; where nobody says, half of a row's time is left.
+        Assert.Equal((Cpu, 1, 1), Choice(Next(queue with { NextDeadlineMicros = 20_900 }, off, 20_500)));
+        Assert.Equal((Cpu, 11, 11), Choice(Next(queue with { NextDeadlineMicros = 0 }, off, 20_500)));
+        // All of them late: as many as there are.
+        Assert.Equal((Cpu, 64, 64), Choice(Next(queue with { NextDeadlineMicros = long.MaxValue }, off, 60_500)));
+    }
+
+    [Fact]
+    public void CountedJoules_AreTakenToTheMeter_LikeTheIdleWattsThatComeOff()
+    {
+        static PriceFigure figure(double value, string unit) => new(value, value, value, unit, "test", new DateOnly(2026, 1, 1), FigureBasis.Assumed);
+        MachinePrice machine = new("m", Tenure.Rented, 1, default, default, figure(1, "EUR/h"), figure(10, "W"), figure(20, "W"), default, default);
+        DeviceRates rates = DeviceRates.OfCore(new PriceBook("test", 1, "EUR", figure(0.2, "EUR/kWh"), figure(1.5, "1"), [machine], default), machine);
+        CostCurve curve = new(new ModelCurve("m", "1", "v", null, [new CostPoint(1, 1e6, 1e6, 0, 0, joulesPerBatch: 18)]), isPadded: true);
+        // 18 J × 1.5 at the meter, less a second of 10 W × 1.5.
+        Assert.Equal(12, new RoutedDevice("card", curve, rates, isElastic: false).Of(1).Joules, 1e-6);
+        Assert.Equal(27, new RoutedDevice("cpu", curve, rates, isElastic: true).Of(1).Joules, 1e-6);
+    }
+
     [Fact]
     public void Hedge_IsSetWhereAMissWouldCostMoreThanTheCpu()
     {
@@ -192,9 +246,9 @@ public sealed class DeviceRouterTests
 
     private static CostPoint Point(int batch) => new(batch, 100 + (10 * batch), 100 + (10 * batch), 0, 0);
 
-    private static Risk.Core.Costs.DeviceRates ReferenceRates()
+    private static DeviceRates ReferenceRates()
     {
-        Risk.Core.Costs.PriceBook book = Costs.PriceBookTests.Read(Decisions.Shipped.Bytes("ops/prices/default.json"));
-        return Risk.Core.Costs.DeviceRates.OfCore(book, book.Machines[0]);
+        PriceBook book = Tests.Costs.PriceBookTests.Read(Decisions.Shipped.Bytes("ops/prices/default.json"));
+        return DeviceRates.OfCore(book, book.Machines[0]);
     }
 }

@@ -39,18 +39,46 @@ public sealed class FleetPlanTests
     }
 
     [Fact]
+    public void BatchThatMissesTheDeadline_IsNoCapacity()
+    {
+        // In batches of 1,000 one card would do 50,000 a second, in 20 ms each; 10 ms are allowed, so it does 10,000, one by one.
+        PricedDevice card = Device(0.3, (1, 100), (1_000, 20_000));
+        FleetOption only = new FleetPlan(s_hours, s_core, 1, 10_000, 0.5).Only(card)!;
+        Assert.Equal(8, only.AcceleratorCount);
+        // All eight by day, one at night.
+        Assert.Equal(4.5 * 0.3 * 730.5, only.Cost.MoneyScaled.Value, 1e-6);
+        Assert.Equal(20_000, card.Carried(40_000, 4, 10_000, 0.5), 1e-3);
+        // A batch that is fast enough, and that this load does not fill in time.
+        Assert.Equal(10_000, Device(0.3, (1, 100), (1_000, 5_000)).Carried(50_000, 1, 10_000, 1), 1e-3);
+    }
+
+    [Fact]
+    public void DeadlineOfADataSheet_IsHeldAgainstItsHighEnd_AndWhatIsTooSlowThenIsNotFree()
+    {
+        PricedDevice doubtful = Device(0.3, new CostPoint(1, 100, 60_000, 0, 0, null, 50, 60_000));
+        Assert.False(doubtful.TryOperate(100, 50_000, 0.5, Scenario.Expected, out _));
+        PricedDevice slow = Device(0.3, new CostPoint(1, 100, 100, 0, 0, null, 50, 60_000));
+        MonthlyCost cost = new FleetPlan(s_hours, s_core, 1, 50_000, 0.5).Only(slow)!.Cost;
+        Assert.True(double.IsFinite(cost.Money.Value));
+        Assert.Equal((double.PositiveInfinity, double.PositiveInfinity), (cost.Money.High, cost.MoneyScaled.High));
+    }
+
+    [Fact]
     public void Hours_AreMeanAndBusiestMinute()
     {
         int[] counts = [.. Enumerable.Repeat(1, 3600), .. Enumerable.Repeat(3, 60), .. Enumerable.Repeat(0, 3540)];
         Assert.Equal([(2, 2), (0.1, 6)], FleetPlan.Hours(counts, 2));
     }
 
-    private static PricedDevice Device(double hourly, params (int Batch, double Micros)[] points)
+    private static PricedDevice Device(double hourly, params (int Batch, double Micros)[] points) =>
+        Device(hourly, [.. points.Select(point => new CostPoint(point.Batch, point.Micros, point.Micros, 0, 0))]);
+
+    private static PricedDevice Device(double hourly, params CostPoint[] points)
     {
         PriceFigure figure(double value, string unit) => new(value, value, value, unit, "test", new DateOnly(2026, 1, 1), FigureBasis.Assumed);
         MachinePrice machine = new("m", Tenure.Rented, 1, default, default, figure(hourly, "EUR/h"), figure(10, "W"), figure(20, "W"), default, default);
         DeviceRates rates = DeviceRates.OfCore(new PriceBook("test", 1, "EUR", figure(0.2, "EUR/kWh"), figure(1, "1"), [machine], default), machine);
-        ModelCurve curve = new("m", "1", "v", null, [.. points.Select(point => new CostPoint(point.Batch, point.Micros, point.Micros, 0, 0))]);
+        ModelCurve curve = new("m", "1", "v", null, points);
         DeviceProfile profile = new("d", DeviceKind.Gpu, "p", "d", FigureBasis.Assumed, "", "", "", "", new DateOnly(2026, 1, 1), true, new DevicePower(default, default, EnergyMethod.Model), [curve]);
         return new PricedDevice(profile, curve, rates, isDivisible: points[^1].Batch == 16);
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Risk.EndToEnd.Tests.CommandLine;
 
@@ -41,6 +42,38 @@ public sealed class CostTests(SharedRun run) : IClassFixture<SharedRun>
         Assert.All(devices.SelectMany(device => device.GetProperty("arithmetic").EnumerateArray()).SelectMany(line => line.GetProperty("figures").EnumerateArray()).Select(path => path.GetString()!).Distinct(),
             path => Assert.Contains($"<td><code>{path}</code></td>", html, StringComparison.Ordinal));
     }
+
+    [Fact]
+    public void FigureWithOneEndOnly_IsShownWithItsValueAtTheOther()
+    {
+        using var folder = new TestFolder();
+        JsonNode book = Book();
+        book["pue"]!.AsObject().Remove("high");
+        book["power"]!.AsObject().Remove("low");
+        string page = folder["compare.html"];
+        RiskCommand.Run("cost", "compare", "--json", "--html", page, "--prices", folder.Write("book.json", book.ToJsonString()), "--price-age-max", Days).Succeeded();
+
+        Assert.Contains("1.1 – 1.58", File.ReadAllText(page), StringComparison.Ordinal);
+        Assert.Contains("0.2 – 0.276", File.ReadAllText(page), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void BadPriceOfAnAccelerator_IsSaidOnce_AndTheEngineGoesOn()
+    {
+        using var folder = new TestFolder();
+        string home = Path.GetDirectoryName(folder["home/x"])!, shipped = RiskProcess.Home;
+        Directory.CreateDirectory(Path.Combine(home, "ops", "prices"));
+        foreach (string linked in (string[])["models", "streams"]) { Directory.CreateSymbolicLink(Path.Combine(home, linked), Path.Combine(shipped, linked)); }
+        JsonNode book = Book();
+        book["devices"]![0]!["hourly"]!["value"] = -1;
+        File.WriteAllText(Path.Combine(home, "ops", "prices", "default.json"), book.ToJsonString());
+
+        RiskResult result = RiskProcess.RunIn(home, "demo", "--json", "--transactions", "200", "--out", folder["run"]).Succeeded();
+
+        Assert.Single(result.Error.Split('\n'), line => line.StartsWith("PRICE_INVALID: ", StringComparison.Ordinal) && line.Contains("$.devices[0].hourly.value", StringComparison.Ordinal));
+    }
+
+    private static JsonNode Book() => JsonNode.Parse(File.ReadAllText(Path.Combine(RiskProcess.Home, "ops", "prices", "default.json")))!;
 
     [Fact]
     public void Plan_SaysWhatItRestsOn_AndScalingDownNeverCosts()

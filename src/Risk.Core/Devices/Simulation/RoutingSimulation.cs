@@ -52,7 +52,7 @@ public static class RoutingSimulation
                 CountPower(now);
                 continue;
             }
-            RouteQueue queue = new(tail - head, false, arrivals[head], arrivals[head] + deadlineMicros, grade);
+            RouteQueue queue = new(tail - head, false, arrivals[head], arrivals[head] + deadlineMicros, grade, NextDeadline(arrivals[head..tail], deadlineMicros, now));
             RouteStep step = policy.Next(queue, states, now);
             if (step.IsWait)
             {
@@ -84,6 +84,15 @@ public static class RoutingSimulation
                 ChargeOn(d, Math.Max(now, arrivals[^1] + deadlineMicros));
         }
         return new RoutingResult(policy.Name, pico / 1e12, joules, missed, batches, arrivals.Length - runIn, accelerated, onMicros, switches);
+
+        static long NextDeadline(ReadOnlySpan<long> waiting, long deadlineMicros, long now)
+        {
+            if (waiting[0] + deadlineMicros >= now)
+                return 0;
+            int from = waiting.BinarySearch(now - deadlineMicros);
+            from = from < 0 ? ~from : from;
+            return from < waiting.Length ? waiting[from] + deadlineMicros : long.MaxValue;
+        }
 
         void CountPower(long at)
         {
