@@ -85,6 +85,7 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
             json.WriteNumber("rows", statistics.Rows);
             json.WriteNumber("failures", statistics.Failures);
             json.WriteNumber("losses", statistics.Losses);
+            json.WriteNumber("hangs", statistics.Hangs);
             json.WriteNumber("recoveries", statistics.Recoveries);
             json.WriteNumber("computeSeconds", Math.Round(statistics.ComputeMicros / 1e6, 6));
             json.WriteEndObject();
