@@ -23,6 +23,14 @@ internal static class RunDirectory
             : throw CommandFailure.BadInput("LOG_NOT_FOUND", $"{directory} holds no log: neither checkpoint nor tile/, there or in its folder log/.");
     }
 
+    /// <summary>The directories of all logs below one: itself, or the partitions that <c>risk serve</c> keeps in it.</summary>
+    /// <exception cref="CommandFailure">LOG_NOT_FOUND.</exception>
+    public static IReadOnlyList<string> RequireLogs(string directory)
+    {
+        string[] partitions = !Directory.Exists(directory) ? [] : [.. Directory.EnumerateDirectories(directory).Where(folder => Path.GetFileName(folder) is var name && name.All(char.IsAsciiDigit) && File.Exists(LogFolder.Find(folder).Checkpoint)).Order(StringComparer.Ordinal)];
+        return partitions.Length > 0 ? partitions : [RequireLog(directory)];
+    }
+
     /// <summary>The run's token key; null for whoever may not read it, as an auditor with a copy of the log.</summary>
     public static KeyedHash? FindSecret(string directory)
     {

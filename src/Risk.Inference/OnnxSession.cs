@@ -20,12 +20,19 @@ public sealed unsafe class OnnxSession : IScorer
 {
     private const int FallbackNodesShown = 8;
 
+    // Some providers compile in the first run of each batch size: minutes, but not for ever.
+    private const int FirstRunMillisMax = 600_000;
+
+    // From asking a run to end until it counts as one that does not hear.
+    private const int TerminateMillisMax = 250;
+
     private readonly InferenceSession _session;
     private readonly HostBuffer _input, _output;
     private readonly int _outputWidth;
     private readonly int[] _laneOfCount; // for a count of rows, the first lane that holds as many
     private readonly SessionLane[] _lanes;
-    private readonly Lock? _gate; // of the device; none on the processor
+    private readonly DeviceGate? _gate; // of the device; none on the processor
+    private readonly DeviceThread? _thread; // none where runs are not bounded
     private readonly Lock _life = new(); // between Kill and Dispose: neither touches what the other has freed
     private volatile bool _isKilled;
     private bool _isDisposed;
@@ -33,7 +40,7 @@ public sealed unsafe class OnnxSession : IScorer
     private OnnxSession(SessionShape shape, int batchSizeMax, AcceleratorDevice? device)
     {
         _session = shape.Session;
-        _gate = device is null || device.IsCpu ? null : device.Gate;
+        _gate = device is null || (device.IsCpu && device.RunMillisMax == 0) ? null : device.Gate;
         _outputWidth = shape.OutputWidth;
         ExecutionProvider = device?.ExecutionProvider ?? "CPUExecutionProvider";
         Device = device?.Name ?? "cpu";
@@ -52,6 +59,8 @@ public sealed unsafe class OnnxSession : IScorer
                 _laneOfCount[count] = i;
             }
         }
+
+        _thread = device is { RunMillisMax: > 0 } ? new DeviceThread($"{device.Name} {shape.OutputName}") : null;
     }
 
     /// <inheritdoc/>
@@ -74,6 +83,12 @@ public sealed unsafe class OnnxSession : IScorer
     /// <see cref="ScoringStatus.DeviceLost"/> and <see cref="WasBusy"/> is true. <see cref="Timeout.Infinite"/> unless set.
     /// </summary>
     internal int WaitMillisMax { get; set; } = Timeout.Infinite;
+
+    /// <summary>Milliseconds that a batch may take on the device before it is given up; long unless set, for warm-up. Means nothing where runs are not bounded.</summary>
+    internal int RunMillisMax { get; set; } = FirstRunMillisMax;
+
+    /// <summary>A run was given up and is still in the driver: what it uses is freed when it comes back, and not before.</summary>
+    internal bool IsAbandoned { get; private set; }
 
     /// <summary>The last batch came to nothing because the device was busy elsewhere; the session itself is sound.</summary>
     internal bool WasBusy { get; private set; }
@@ -116,6 +131,12 @@ public sealed unsafe class OnnxSession : IScorer
             return TryOpenChecked(onnx, featureCount, outputName, batchSizeMax, null, out session, out refusal);
         }
 
+        if (device.Gate.IsHung)
+        {
+            refusal = Hung(device);
+            return false;
+        }
+
         // Opening takes seconds to minutes with some providers (they compile the model), and every session of the device runs
         // under the gate. A graph must not be captured while another session takes memory, so such devices open alone as well.
         if (!device.OpensAlone && !IsCaptured(device))
@@ -123,11 +144,25 @@ public sealed unsafe class OnnxSession : IScorer
             return TryOpenChecked(onnx, featureCount, outputName, batchSizeMax, device, out session, out refusal);
         }
 
-        lock (device.Gate)
+        if (!device.Gate.TryEnter(Timeout.Infinite))
+        {
+            refusal = Hung(device);
+            return false;
+        }
+
+        try
         {
             return TryOpenChecked(onnx, featureCount, outputName, batchSizeMax, device, out session, out refusal);
         }
+        finally
+        {
+            device.Gate.Exit();
+        }
     }
+
+    private static ModelRefusal Hung(AcceleratorDevice device) => new(
+        ModelCodes.DeviceHung,
+        $"{device.ExecutionProvider} has not come back from an earlier batch; nothing is opened on {device.Name} before it does. If it stays so, look at the driver's log and restart this process");
 
     private static bool TryOpenChecked(
         byte[] onnx,
@@ -181,9 +216,9 @@ public sealed unsafe class OnnxSession : IScorer
         }
 
         rows[..(count * FeatureCount)].CopyTo(_input.Span);
-        if (!Run(_lanes[_laneOfCount[count]], WaitMillisMax))
+        if (Run(_lanes[_laneOfCount[count]], WaitMillisMax) is not ScoringStatus.Scored and var failure)
         {
-            return ScoringStatus.DeviceLost;
+            return failure;
         }
 
         var isValid = true;
@@ -204,7 +239,7 @@ public sealed unsafe class OnnxSession : IScorer
     public bool WarmUp()
     {
         _input.Span.Clear();
-        return Array.TrueForAll(_lanes, lane => Run(lane, Timeout.Infinite) && Run(lane, Timeout.Infinite));
+        return Array.TrueForAll(_lanes, lane => Run(lane, Timeout.Infinite) == ScoringStatus.Scored && Run(lane, Timeout.Infinite) == ScoringStatus.Scored);
     }
 
     /// <summary>Ends the session as the loss of its device would: this and every later call is <see cref="ScoringStatus.DeviceLost"/>. For drills; on any thread.</summary>
@@ -220,28 +255,77 @@ public sealed unsafe class OnnxSession : IScorer
         }
     }
 
-    private bool Run(SessionLane lane, int waitMillisMax)
+    /// <summary>Has runs wait for <paramref name="until"/>, deaf to everything, as in a driver that has hung. For drills.</summary>
+    internal void Stall(ManualResetEventSlim? until) => Array.ForEach(_lanes, lane => lane.Stall = until);
+
+    private ScoringStatus Run(SessionLane lane, int waitMillisMax)
     {
         if (_gate is null)
         {
-            return lane.Run();
+            return Status(lane.Run());
         }
 
         if (!_gate.TryEnter(waitMillisMax))
         {
-            WasBusy = true;
-            return false;
+            WasBusy = !_gate.IsHung;
+            return WasBusy ? ScoringStatus.DeviceLost : ScoringStatus.DeviceHung;
         }
 
+        var isHeld = true;
         try
         {
-            return lane.Run();
+            if (_thread is null)
+            {
+                return Status(lane.Run());
+            }
+
+            if (_thread.TryRun(lane, RunMillisMax, out var isSuccess))
+            {
+                return Status(isSuccess);
+            }
+
+            isHeld = !GiveUp(lane, _thread, _gate);
+            return ScoringStatus.DeviceHung;
         }
         finally
         {
-            _gate.Exit();
+            if (isHeld)
+            {
+                _gate.Exit();
+            }
         }
     }
+
+    /// <summary>Asks the run to end; a run that does not hear keeps gate, memory and thread until it comes back. True when it does keep them.</summary>
+    private bool GiveUp(SessionLane lane, DeviceThread thread, DeviceGate gate)
+    {
+        _isKilled = true;
+        lane.Kill();
+        if (thread.TryWait(TerminateMillisMax, out _))
+        {
+            return false;
+        }
+
+        gate.Hang();
+        IsAbandoned = thread.TryAbandon(() =>
+        {
+            lock (_life)
+            {
+                _isDisposed = true;
+            }
+
+            Free();
+            gate.Return();
+        });
+        if (!IsAbandoned)
+        {
+            gate.Return();
+        }
+
+        return true;
+    }
+
+    private static ScoringStatus Status(bool isSuccess) => isSuccess ? ScoringStatus.Scored : ScoringStatus.DeviceLost;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -256,18 +340,29 @@ public sealed unsafe class OnnxSession : IScorer
             _isKilled = _isDisposed = true;
         }
 
-        _gate?.Enter();
+        // Whoever comes back from the driver frees it. And while another session's run is lost in there, freeing would wait as well: it is left.
+        if (IsAbandoned || _gate?.TryEnter(Timeout.Infinite) == false)
+        {
+            return;
+        }
+
         try
         {
-            Array.ForEach(_lanes, lane => lane.Dispose());
-            _session.Dispose();
-            _input.Dispose();
-            _output.Dispose();
+            Free();
         }
         finally
         {
             _gate?.Exit();
         }
+    }
+
+    private void Free()
+    {
+        Array.ForEach(_lanes, lane => lane.Dispose());
+        _session.Dispose();
+        _input.Dispose();
+        _output.Dispose();
+        _thread?.Dispose();
     }
 
     /// <summary>1, 2, 4, … and the largest: what an accelerator compiles or captures for each size is kept, so there are few.</summary>

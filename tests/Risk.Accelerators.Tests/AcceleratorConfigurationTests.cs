@@ -12,14 +12,16 @@ public sealed class AcceleratorConfigurationTests
         Assert.True(Read("""{ "accelerators": [ { "name": "webgpu" } ] }""", out IReadOnlyList<AcceleratorConfiguration>? found, out _));
         Assert.Equal(("webgpu", "webgpu", 0), (found![0].Name, found[0].Provider, found[0].Device));
         Assert.Null(found[0].Library);
+        Assert.Null(found[0].RunMillisMax);
     }
 
     [Fact]
     public void Everything_IsTaken()
     {
-        Assert.True(Read("""{ "accelerators": [ { "name": "gpu:1", "provider": "cuda", "library": "/opt/x.so", "options": { "a": 1, "b": true, "c": "d" }, "device": 1, "prices": "h200" } ] }""", out IReadOnlyList<AcceleratorConfiguration>? found, out _));
+        Assert.True(Read("""{ "accelerators": [ { "name": "gpu:1", "provider": "cuda", "library": "/opt/x.so", "options": { "a": 1, "b": true, "c": "d" }, "device": 1, "prices": "h200", "runMillisMax": 750 } ] }""", out IReadOnlyList<AcceleratorConfiguration>? found, out _));
         AcceleratorConfiguration one = found![0];
         Assert.Equal(("gpu:1", "cuda", "/opt/x.so", 1, "h200"), (one.Name, one.Provider, one.Library, one.Device, one.Prices));
+        Assert.Equal(750, one.RunMillisMax);
         Assert.Equal("a=1,b=true,c=d", string.Join(',', one.Options.Select(o => $"{o.Key}={o.Value}")));
     }
 
@@ -32,6 +34,8 @@ public sealed class AcceleratorConfigurationTests
     [InlineData("""{ "accelerators": [ { "name": "a b" } ] }""", "$.accelerators[0].name")]
     [InlineData("""{ "accelerators": [ { "name": "a" }, { "name": "a" } ] }""", "$.accelerators[1].name")]
     [InlineData("""{ "accelerators": [ { "name": "a", "device": -1 } ] }""", "$.accelerators[0].device")]
+    [InlineData("""{ "accelerators": [ { "name": "a", "runMillisMax": -1 } ] }""", "$.accelerators[0].runMillisMax")]
+    [InlineData("""{ "accelerators": [ { "name": "a", "runMillisMax": 600001 } ] }""", "$.accelerators[0].runMillisMax")]
     [InlineData("""{ "accelerators": [ { "name": "a", "options": { "x": [] } } ] }""", "$.accelerators[0].options.x")]
     [InlineData("""{ "accelerators": [ { "name": "a", "colour": 1 } ] }""", "$.accelerators[0].colour")]
     [InlineData("""{ "accelerators": [ { "name": "a", "library": "" } ] }""", "$.accelerators[0].library")]

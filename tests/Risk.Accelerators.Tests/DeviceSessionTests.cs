@@ -92,11 +92,10 @@ public sealed class DeviceSessionTests
         using var isDone = new ManualResetEventSlim();
         var other = new Thread(() =>
         {
-            lock (SoftwareWebGpu.Device.Gate)
-            {
-                isHeld.Set();
-                isDone.Wait();
-            }
+            SoftwareWebGpu.Device.Gate.TryEnter(Timeout.Infinite);
+            isHeld.Set();
+            isDone.Wait();
+            SoftwareWebGpu.Device.Gate.Exit();
         });
         other.IsBackground = true;
         other.Start();

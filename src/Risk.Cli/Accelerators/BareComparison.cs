@@ -35,7 +35,8 @@ internal sealed record BareComparison(int Batch, double OursMicros, double BareM
             void Ours() => ours.Score(values, batch, scores);
             void Bare()
             {
-                lock (device.Gate) { bare.Run(runOptions, inputNames, inputs, outputNames, outputs); }
+                if (!device.Gate.TryEnter(Timeout.Infinite)) { throw new InvalidOperationException($"{device.Name} has hung"); }
+                try { bare.Run(runOptions, inputNames, inputs, outputNames, outputs); } finally { device.Gate.Exit(); }
             }
             Bare();
             double once = Median(1, Bare);

@@ -41,7 +41,7 @@ internal sealed class LedgerClosureBenchmark : IBenchmark
             StreamFiles files = StreamFiles.Load("card-payments");
             KeyRing keys = KeyRing.OpenOrCreate(directory);
             (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault();
-            CostMeter meter;
+            CostLedger meter;
             long size;
             TimeSpan cpu;
             using (StreamInput input = StreamInput.Open(files, null, null, keys))
@@ -52,7 +52,7 @@ internal sealed class LedgerClosureBenchmark : IBenchmark
                 TimeSpan before = Environment.CpuUsage.TotalTime;
                 engine.Run(input.Source, parser, new RunOptions(0, transactions, false, false), context.Cancellation);
                 cpu = Environment.CpuUsage.TotalTime - before;
-                (meter, size) = (engine.Meter, engine.LogSize);
+                (meter, size) = (engine.Costs, engine.LogSize);
             }
 
             Cost decisions = default;
@@ -101,7 +101,7 @@ internal sealed class LedgerClosureBenchmark : IBenchmark
         }
 
         Figure(result, "accelerators", decisions, ledger.Total, ledger.Unallocated);
-        result.Note(string.Create(CultureInfo.InvariantCulture, $"accelerators: of {ledger.Total.Money:0.000e+0} {ledger.Cpu.Book.Currency}, idle {ledger.Idle.Money / ledger.Total.Money:P1}, waste {ledger.Waste.Money / ledger.Total.Money:P1} (padding, failed runs, lost hedges); active, waste and idle add up to it: {ledger.Active + ledger.Waste + ledger.Idle == ledger.Total}."));
+        result.Note(string.Create(CultureInfo.InvariantCulture, $"accelerators: of {ledger.Total.Money:0.000e+0} {ledger.Book.Currency}, idle {ledger.Idle.Money / ledger.Total.Money:P1}, waste {ledger.Waste.Money / ledger.Total.Money:P1} (padding, failed runs, lost hedges); active, waste and idle add up to it: {ledger.Active + ledger.Waste + ledger.Idle == ledger.Total}."));
     }
 
     private static void Overhead(BenchmarkContext context, BenchmarkResult result, double nanosPerDecision)
@@ -138,6 +138,6 @@ internal sealed class LedgerClosureBenchmark : IBenchmark
     private static CostLedger Ledger()
     {
         (PriceBook book, MachinePrice machine) = PriceBookFile.LoadDefault();
-        return new CostLedger(CostMeter.Measured(book, machine), [.. book.Devices.Take(4).Select(device => new DeviceMeter(DeviceRates.OfDevice(book, device, device.Tenure)))]);
+        return CostLedger.Measured(book, machine, [.. book.Devices.Take(4).Select(device => new DeviceMeter(DeviceRates.OfCard(book, device, device.Tenure)))]);
     }
 }

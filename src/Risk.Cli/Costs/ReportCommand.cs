@@ -8,6 +8,7 @@ using Risk.Core.Costs;
 using Risk.Core.Log;
 using Risk.Core.Transactions;
 using Risk.Inference;
+using Risk.Service.Costs;
 using Risk.Storage.Log;
 using Spectre.Console;
 
@@ -16,7 +17,7 @@ namespace Risk.Cli.Costs;
 /// <summary><c>risk cost report [DIR]</c>: what the decisions of a log cost, by day, stream, model and device.</summary>
 internal static class ReportCommand
 {
-    private static readonly Argument<string> Folder = new("DIR") { Description = "The run's directory, or the log itself.", DefaultValueFactory = _ => CommonOptions.OutDefault };
+    private static readonly Argument<string> Folder = new("DIR") { Description = "The directory of a risk demo or risk serve (store.directory), or a log itself; the meter's figures come from its costs.jsonl.", DefaultValueFactory = _ => CommonOptions.OutDefault };
 
     public static Command Create()
     {
@@ -35,12 +36,13 @@ internal static class ReportCommand
 
     private static ExitCode Run(VerbContext context)
     {
-        string directory = RunDirectory.RequireLog(context.Get(Folder));
-        Dictionary<Key, Sum> sums = context.Output.Run("Adding up", "records", null, report => AddUp(directory, report, context.Cancellation));
+        string directory = context.Get(Folder)!;
+        IReadOnlyList<string> logs = RunDirectory.RequireLogs(directory);
+        Dictionary<Key, Sum> sums = context.Output.Run("Adding up", "records", null, report => AddUp(logs, report, context.Cancellation));
         (Key Key, Sum Sum)[] rows = [.. sums.Select(pair => (pair.Key, pair.Value)).OrderBy(pair => pair.Key.Day).ThenBy(pair => pair.Key.Stream, StringComparer.Ordinal).ThenBy(pair => pair.Key.Model, StringComparer.Ordinal).ThenBy(pair => pair.Key.Device, StringComparer.Ordinal)];
         Cost total = rows.Aggregate(default(Cost), (sum, row) => sum + row.Sum.Cost);
         long decisions = rows.Sum(row => row.Sum.Decisions);
-        IReadOnlyList<MeteredRun> runs = MeteredRun.Read(directory);
+        IReadOnlyList<MeteredRun> runs = CostsFile.Read(directory);
         string currency = runs.Count > 0 ? runs[^1].Currency : "";
         if (context.Output.Json)
         {
@@ -54,10 +56,20 @@ internal static class ReportCommand
         return ExitCode.Done;
     }
 
-    private static Dictionary<Key, Sum> AddUp(string directory, ProgressReport report, CancellationToken cancellation)
+    private static Dictionary<Key, Sum> AddUp(IReadOnlyList<string> logs, ProgressReport report, CancellationToken cancellation)
     {
         var sums = new Dictionary<Key, Sum>();
         var texts = new Texts();
+        foreach (string log in logs)
+        {
+            AddUp(log, sums, texts, report, cancellation);
+        }
+
+        return sums;
+    }
+
+    private static void AddUp(string directory, Dictionary<Key, Sum> sums, Texts texts, ProgressReport report, CancellationToken cancellation)
+    {
         using DecisionLogReader reader = DecisionLogReader.Open(directory);
         report.Total = reader.End;
         while (reader.Read())
@@ -86,8 +98,6 @@ internal static class ReportCommand
             // Shares are whole units, see Cost: written as doubles they come back exactly.
             sum.Cost += new Cost((long)Math.Round(record.CostMoney * 1e12), (long)Math.Round(record.CostJoules * 1e9));
         }
-
-        return sums;
     }
 
     private static void Show(Output output, (Key Key, Sum Sum)[] rows, Cost total, long decisions, IReadOnlyList<MeteredRun> runs, string currency)
@@ -110,6 +120,18 @@ internal static class ReportCommand
 
         (Cost metered, Cost idle, Cost waste, Cost unallocated) = Metered(runs);
         output.WriteLine($"Metered {Numbers.Of((double)metered.Money)} {currency}, {Numbers.Of(metered.Joules)} J; of it idle {Share(idle, metered)}, waste {Share(waste, metered)}, not yet borne by a decision {Share(unallocated, metered)}; decisions and meter differ by {Closure(total, metered, unallocated):P4}.");
+        MeteredDevice[] devices = [.. Devices(runs)];
+        if (devices.Length > 1)
+        {
+            Table byDevice = output.CreateTable("device", "batches", "busy s", $"money {currency}", "idle", "waste", "joules");
+            foreach (MeteredDevice device in devices)
+            {
+                byDevice.AddRow(Markup.Escape(device.Name), device.Runs == 0 ? "" : Numbers.Of(device.Runs), Numbers.Of(device.BusySeconds), Numbers.Of((double)device.Total.Money), Share(device.Idle, device.Total), Share(device.Waste, device.Total), Numbers.Of(device.Total.Joules));
+            }
+
+            output.People.Write(byDevice);
+        }
+
         foreach (string method in runs.Select(run => run.Method).Distinct())
         {
             output.WriteLine($"How: {method}.");
@@ -149,13 +171,26 @@ internal static class ReportCommand
         json.WriteString("currency", runs[^1].Currency);
         foreach ((string name, Cost cost) in (ReadOnlySpan<(string, Cost)>)[("total", metered), ("idle", idle), ("waste", waste), ("unallocated", unallocated)])
         {
-            json.WriteStartObject(name);
-            json.WriteNumber("money", cost.Money);
-            json.WriteNumber("joules", cost.Joules);
-            json.WriteEndObject();
+            Write(json, name, cost);
         }
 
         json.WriteNumber("difference", Closure(total, metered, unallocated));
+        json.WriteStartArray("devices");
+        foreach (MeteredDevice device in Devices(runs))
+        {
+            json.WriteStartObject();
+            json.WriteString("name", device.Name);
+            json.WriteNumber("batches", device.Runs);
+            json.WriteNumber("busySeconds", device.BusySeconds);
+            foreach ((string name, Cost cost) in (ReadOnlySpan<(string, Cost)>)[("total", device.Total), ("active", device.Active), ("idle", device.Idle), ("waste", device.Waste)])
+            {
+                Write(json, name, cost);
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
         json.WriteString("method", runs[^1].Method);
         json.WriteEndObject();
     }
@@ -163,6 +198,18 @@ internal static class ReportCommand
     private static (Cost Total, Cost Idle, Cost Waste, Cost Unallocated) Metered(IReadOnlyList<MeteredRun> runs) => runs.Aggregate(
         (Total: default(Cost), Idle: default(Cost), Waste: default(Cost), Unallocated: default(Cost)),
         (sum, run) => (sum.Total + run.Total, sum.Idle + run.Idle, sum.Waste + run.Waste, sum.Unallocated + run.Unallocated));
+
+    private static void Write(Utf8JsonWriter json, string name, Cost cost)
+    {
+        json.WriteStartObject(name);
+        json.WriteNumber("money", cost.Money);
+        json.WriteNumber("joules", cost.Joules);
+        json.WriteEndObject();
+    }
+
+    /// <summary>What each device cost over all runs.</summary>
+    private static IEnumerable<MeteredDevice> Devices(IReadOnlyList<MeteredRun> runs) => runs.SelectMany(run => run.Devices).GroupBy(device => device.Name).Select(group => group.Aggregate((sum, device) => new MeteredDevice(
+        sum.Name, sum.Runs + device.Runs, sum.BusySeconds + device.BusySeconds, sum.Total + device.Total, sum.Active + device.Active, sum.Idle + device.Idle, sum.Waste + device.Waste)));
 
     /// <summary>How far the decisions' sum is from what the meters show for them, as a share.</summary>
     private static double Closure(Cost decisions, Cost metered, Cost unallocated) =>

@@ -22,7 +22,7 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
     public long DeadLetters => report.After.DeadLetters;
     public long Duplicates => report.After.Duplicates;
     public long Decisions => report.After.Decisions;
-    public CostPerThousand Cost { get; } = engine.Meter.PerThousand();
+    public CostPerThousand Cost { get; } = engine.Costs.PerThousand();
     public string RootHash { get; } = Convert.ToHexStringLower(engine.RootHash());
     public long MemoryPeakBytes { get; } = Process.GetCurrentProcess().PeakWorkingSet64;
 
@@ -85,6 +85,7 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
             json.WriteNumber("rows", statistics.Rows);
             json.WriteNumber("failures", statistics.Failures);
             json.WriteNumber("losses", statistics.Losses);
+            json.WriteNumber("hangs", statistics.Hangs);
             json.WriteNumber("recoveries", statistics.Recoveries);
             json.WriteNumber("computeSeconds", Math.Round(statistics.ComputeMicros / 1e6, 6));
             json.WriteEndObject();

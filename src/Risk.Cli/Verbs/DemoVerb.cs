@@ -1,11 +1,11 @@
 using System.CommandLine;
 using Risk.Cli.Accelerators;
 using Risk.Cli.CommandLine;
-using Risk.Cli.Costs;
 using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
+using Risk.Service.Costs;
 using Risk.Service.Engine;
 using Risk.Streams;
 
@@ -28,7 +28,7 @@ internal static class DemoVerb
     public static Command Create()
     {
         s_clock.AcceptOnlyFromAmong("wall", "event");
-        var command = new Command("demo", "Score a recorded stream through the whole path: features, model, policy, reasons, durable log.")
+        var command = new Command("demo", "Score a recorded stream through the whole path: features, model, policy, reasons, durable log. What it cost is in <out>/costs.jsonl, for risk cost report.")
         {
             s_stream, s_input, s_labels, s_transactions, s_rate, s_clock, s_strict, s_accelerators, s_out,
         };
@@ -58,7 +58,7 @@ internal static class DemoVerb
         input.TryAgain(again => engine.WarmUp(again, input.CreateParser(engine.Keys, reproducible)));
         long logBefore = engine.LogSize;
         RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress, context.Cancellation));
-        MeteredRun.Add(directory, engine.Meter, logBefore, engine.LogSize);
+        CostsFile.Add(directory, engine.Costs, logBefore, engine.LogSize);
         if (report.Strict is { } rejection)
         {
             throw CommandFailure.BadInput(rejection.Code.Text(), $"line {rejection.SourceOffset} of {options.SourceName}{(rejection.Field is null ? "" : $", field {rejection.Field}")}: the run stopped here because of --strict; what came before is in {directory}");

@@ -28,7 +28,7 @@ internal static class ServeVerb
 
     public static Command Create()
     {
-        var command = new Command("serve", "Decide live: Kafka partitions in, decisions out, HTTP beside; several processes share the partitions.") { s_config, s_port, s_cluster, s_membership, s_partitions, s_silo, s_host, s_siloPort, s_gatewayPort };
+        var command = new Command("serve", "Decide live: Kafka partitions in, decisions out, HTTP beside; several processes share the partitions. What it costs goes into <store.directory>/costs.jsonl, default .risk/serve, for risk cost report DIR.") { s_config, s_port, s_cluster, s_membership, s_partitions, s_silo, s_host, s_siloPort, s_gatewayPort };
         command.SetVerb(Run);
         return command;
     }

@@ -1,57 +1,142 @@
 namespace Risk.Core.Costs;
 
 /// <summary>
-/// The meters of one process together: its CPU and its accelerators. What a batch is charged is what all of them cost since
-/// the charge before, so the CPU's share, the device's time and energy, idle time, padding, failed runs and lost hedges are
-/// all in it, and the charges add up to <see cref="Total"/> to the last unit. A charge without decisions is carried to the
-/// next one that has some. Charging allocates nothing. One thread.
+/// The meter of one process: its machine and its accelerators. What a batch is charged is what all of them cost since the
+/// charge before, so CPU time, device time and energy, idle time, padding, failed runs and lost hedges are all in it, and the
+/// charges add up to <see cref="Total"/> to the last unit. A charge without decisions is carried to the next one that has some;
+/// what is left at the end is <see cref="Unallocated"/>. Charging allocates nothing. One thread.
 /// <code>
 /// ledger.Devices[0].Ran(micros, rows, padded, RunFate.Used);   // for each run since the last charge
 /// Cost cost = ledger.Charge(cpuMicros, wallMicros, decisions); // its decisions share it: cost.Share(index, count)
 /// </code>
+/// The cores that feed an accelerator are the machine's: meters made for a ledger have rates without the host,
+/// <see cref="DeviceRates.OfCard"/>.
 /// </summary>
-/// <param name="cpu">Charged through the ledger from here on, and not by itself.</param>
-public sealed class CostLedger(CostMeter cpu, params IReadOnlyList<DeviceMeter> devices)
+public sealed class CostLedger
 {
-    private readonly DeviceMeter[] _devices = [.. devices];
+    private readonly DeviceMeter[] _devices;
+    private readonly long _nanosPerDecision; // modelled CPU time
+    private readonly double _utilisation;
     private Cost _carried;
     private Cost _ofDevices;
 
-    public CostMeter Cpu => cpu;
+    private CostLedger(PriceBook book, MachinePrice machine, CostMethod method, IReadOnlyList<DeviceMeter> devices)
+    {
+        Book = book;
+        Method = method;
+        Machine = new MachineMeter(book, machine);
+        _devices = [.. devices];
+        _nanosPerDecision = checked((long)Math.Round(machine.CpuMicrosPerDecision.Value * 1e3));
+        _utilisation = machine.Utilisation.Value;
+    }
+
+    public PriceBook Book { get; }
+    public CostMethod Method { get; }
+
+    /// <summary>The processor's part.</summary>
+    public MachineMeter Machine { get; }
+
     public IReadOnlyList<DeviceMeter> Devices => _devices;
 
     /// <summary>Everything charged or carried so far.</summary>
-    public Cost Total => cpu.Total + _ofDevices;
+    public Cost Total => Machine.Total + _ofDevices;
 
     /// <summary>Of <see cref="Total"/>, time that was reserved and did nothing.</summary>
-    public Cost Idle => Sum(cpu.Idle, static device => device.Idle);
+    public Cost Idle => Sum(Machine.Idle, static device => device.Idle);
 
     /// <summary>Of <see cref="Total"/>, what accelerators computed for nothing.</summary>
     public Cost Waste => Sum(default, static device => device.Waste);
 
     /// <summary>Of <see cref="Total"/>, what computed scores that were used, and everything else that the CPU did.</summary>
-    public Cost Active => Sum(cpu.Active, static device => device.Active);
+    public Cost Active => Sum(Machine.Active, static device => device.Active);
 
     /// <summary>Charged without a decision to bear it yet.</summary>
-    public Cost Unallocated => _carried + cpu.Unallocated;
+    public Cost Unallocated => _carried;
 
-    /// <summary>Charges measured time; see <see cref="CostMeter.Charge(long, long, int)"/>.</summary>
-    /// <param name="reservedMicros">Wall time since the charge before; it passes for every device too.</param>
-    public Cost Charge(long cpuMicros, long reservedMicros, int decisions) => Add(cpu.Charge(cpuMicros, reservedMicros, decisions), reservedMicros, decisions);
+    public long DecisionCount { get; private set; }
 
-    /// <summary>Charges the price book's CPU time for each decision (<see cref="CostMeter.Charge(int)"/>); no time passes for devices but what they ran.</summary>
-    public Cost Charge(int decisions) => Add(cpu.Charge(decisions), 0, decisions);
+    /// <summary>CPU time, reserved time and runs on devices are given.</summary>
+    public static CostLedger Measured(PriceBook book, MachinePrice machine, params IReadOnlyList<DeviceMeter> devices) => new(book, machine, CostMethod.Measured, devices);
+
+    /// <summary>CPU time is the price book's constant; nothing but the count of decisions enters. Accelerators are not charged: no two runs on them take the same time.</summary>
+    /// <param name="decisionsBefore">Decisions that are already in the log, of a run that goes on: their cost is in <see cref="Total"/>.</param>
+    public static CostLedger Modelled(PriceBook book, MachinePrice machine, long decisionsBefore = 0)
+    {
+        var ledger = new CostLedger(book, machine, CostMethod.Modelled, []);
+        long cpuNanos = checked(ledger._nanosPerDecision * decisionsBefore);
+        ledger.Machine.Advance(cpuNanos, ledger.Reserved(cpuNanos));
+        ledger.DecisionCount = decisionsBefore;
+        return ledger;
+    }
+
+    /// <summary>Charges measured time.</summary>
+    /// <param name="cpuMicros">CPU time of the process (all its threads) since the charge before.</param>
+    /// <param name="reservedMicros">Wall time since the charge before; it passes for every device too. When less than what the CPU time needs on all cores, that counts.</param>
+    /// <param name="decisions">Decisions that bear the cost; with 0 it is carried on.</param>
+    /// <returns>The cost that these decisions share (<see cref="Cost.Share"/>), anything carried included.</returns>
+    public Cost Charge(long cpuMicros, long reservedMicros, int decisions)
+    {
+        if (Method != CostMethod.Measured)
+            throw new InvalidOperationException("a modelled ledger is charged by the count of decisions");
+        ArgumentOutOfRangeException.ThrowIfNegative(cpuMicros);
+        ArgumentOutOfRangeException.ThrowIfNegative(reservedMicros);
+        return Add(Machine.Advance(checked(cpuMicros * 1000), checked(reservedMicros * 1000 * Machine.Machine.Cores)), reservedMicros, decisions);
+    }
+
+    /// <summary>
+    /// Charges the price book's CPU time for each decision, and reserved time in proportion (<see cref="MachinePrice.Utilisation"/>).
+    /// Charged one at a time, a decision's cost depends on its number alone and not on how decisions fell into batches.
+    /// </summary>
+    public Cost Charge(int decisions)
+    {
+        if (Method != CostMethod.Modelled)
+            throw new InvalidOperationException("a measuring ledger is charged the time that was measured");
+        long cpuNanos = checked(_nanosPerDecision * decisions);
+        long reserved = Math.Max(0, Reserved(Machine.CpuNanos + cpuNanos) - Machine.ReservedCoreNanos);
+        return Add(Machine.Advance(cpuNanos, reserved), 0, decisions);
+    }
+
+    /// <summary>Cost of a thousand decisions over all charges, idle time included; zero before the first decision.</summary>
+    public CostPerThousand PerThousand()
+    {
+        if (DecisionCount == 0)
+            return new CostPerThousand(0, 0, 0, 0, Book.Currency, Describe());
+        MachinePrice machine = Machine.Machine;
+        (double low, double high) = (Machine.JoulesBetween(machine.Idle.Low, machine.Full.Low), Machine.JoulesBetween(machine.Idle.High, machine.Full.High));
+        foreach (DeviceMeter device in _devices)
+            (low, high) = (low + device.JoulesAt(Scenario.Low), high + device.JoulesAt(Scenario.High));
+        return new CostPerThousand(
+            Total.Money * 1000 / DecisionCount, Total.Joules * 1000 / DecisionCount, low * 1000 / DecisionCount, high * 1000 / DecisionCount, Book.Currency, Describe());
+    }
+
+    /// <summary>The method in one sentence, for reports.</summary>
+    public string Describe()
+    {
+        MachinePrice machine = Machine.Machine;
+        string time = Method == CostMethod.Measured
+            ? "measured CPU time and reserved time"
+            : $"modelled: {machine.CpuMicrosPerDecision.Value:R} µs of CPU a decision at {machine.Utilisation.Value:P0} utilisation ({Name(machine.CpuMicrosPerDecision.Basis)}), not measured";
+        string price = machine.Tenure == Tenure.Owned
+            ? $"owned, {machine.Purchase.Value:R} {Book.Currency} over {machine.Life.Value:R} years and {Book.Power.Value:R} {Book.Currency}/kWh"
+            : $"rented at {machine.Hourly.Value:R} {Book.Currency}/h ({Name(machine.Hourly.Basis)})";
+        string cards = string.Concat(_devices.Select(device => $"; {device.Name}, {(device.Rates.Tenure == Tenure.Owned ? "owned" : "rented")} as {device.Rates.Name}, measured run time, {device.Rates.OnPerHour.Value:0.####} {Book.Currency}/h while on without the host's cores, {device.Rates.IdleWatts.Value:0.##} to {device.Rates.FullWatts.Value:0.##} W at the meter"));
+        return $"{time}; {machine.Name}, {price}, idle time while reserved included; energy by a linear model {machine.Idle.Value:R} to {machine.Full.Value:R} W ({Name(machine.Full.Basis)}), PUE {Book.PowerUsageEffectiveness.Value:R}{cards}; price book {Book.Name} {Book.Version}";
+    }
 
     private Cost Add(Cost charged, long reservedMicros, int decisions)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(decisions);
         Cost ofDevices = default;
         foreach (DeviceMeter device in _devices)
             ofDevices += device.Advance(reservedMicros);
         _ofDevices += ofDevices;
-        ofDevices += _carried;
-        _carried = decisions == 0 ? ofDevices : default;
-        return decisions == 0 ? default : charged + ofDevices;
+        charged += ofDevices + _carried;
+        DecisionCount += decisions;
+        _carried = decisions == 0 ? charged : default;
+        return decisions == 0 ? default : charged;
     }
+
+    private long Reserved(long cpuNanos) => checked((long)Math.Round(cpuNanos / _utilisation));
 
     private Cost Sum(Cost first, Func<DeviceMeter, Cost> part)
     {
@@ -59,4 +144,6 @@ public sealed class CostLedger(CostMeter cpu, params IReadOnlyList<DeviceMeter> 
             first += part(device);
         return first;
     }
+
+    private static string Name(FigureBasis basis) => basis switch { FigureBasis.Measured => "measured", FigureBasis.Published => "published", _ => "assumed" };
 }

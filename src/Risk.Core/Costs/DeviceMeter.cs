@@ -12,7 +12,7 @@ public enum RunFate : byte
 }
 
 /// <summary>
-/// What one accelerator costs, from the time that it is switched on, off and computes. As in <see cref="CostMeter"/>: totals
+/// What one accelerator costs, from the time that it is switched on, off and computes. As in <see cref="MachineMeter"/>: totals
 /// are computed from cumulated whole microseconds and costs are their differences, so nothing is lost to rounding.
 /// </summary>
 public sealed class DeviceMeter
@@ -33,9 +33,11 @@ public sealed class DeviceMeter
     private bool _hasRun;                     // since it was told of time last
     private WideCost _charged;
 
-    public DeviceMeter(DeviceRates rates, bool isOn = true)
+    /// <param name="name">As records and metrics call the device; the rates' own when left out.</param>
+    public DeviceMeter(DeviceRates rates, bool isOn = true, string? name = null)
     {
         Rates = rates;
+        Name = name ?? rates.Name;
         IsOn = isOn;
         _onPicoPerHour = Whole(rates.OnPerHour.Value * 1e12);
         _offPicoPerHour = Whole(rates.OffPerHour.Value * 1e12);
@@ -45,6 +47,7 @@ public sealed class DeviceMeter
     }
 
     public DeviceRates Rates { get; }
+    public string Name { get; }
 
     /// <summary>Set it when the device is switched, right after <see cref="CostLedger.Charge(long, long, int)"/>.</summary>
     public bool IsOn { get; set; }
@@ -113,6 +116,13 @@ public sealed class DeviceMeter
         Cost cost = (total - _charged).Narrow();
         _charged = total;
         return cost;
+    }
+
+    /// <summary>Joules so far at the least or the most that the watts might be.</summary>
+    internal double JoulesAt(Scenario scenario)
+    {
+        double idle = Rates.IdleWatts.At(scenario);
+        return ((idle * _onMicros) + (Math.Max(0, Rates.FullWatts.At(scenario) - idle) * _busyMicros)) / 1e6;
     }
 
     private Cost Between(long busyBefore, long busyAfter) => (At(busyAfter, 0, busyAfter) - At(busyBefore, 0, busyBefore)).Narrow();

@@ -95,6 +95,23 @@ public sealed class DeviceRates
         return rates;
     }
 
+    /// <summary>
+    /// An accelerator alone, for an engine that meters the cores of its machine itself: they must not be paid twice. Owned, the
+    /// host is left out; rented, where the price holds it, the host's cores are taken off.
+    /// </summary>
+    /// <param name="device">One of the book's; it must be possible to have it so (<see cref="DevicePrice.CanBe"/>).</param>
+    public static DeviceRates OfCard(PriceBook book, DevicePrice device, Tenure tenure)
+    {
+        DeviceRates rates = OfDevice(book, device, tenure);
+        Estimate host = OfCore(book, book.Machines.First(machine => machine.Name == device.Host)).OnPerHour * Estimate.Of(device.HostCores);
+        // What it costs while off is the card's alone already.
+        Estimate alone = Estimate.Between(host, rates.OnPerHour);
+        rates.Add("the host's cores are metered by themselves", $"{Number(rates.OnPerHour.Value)} − {Number(host.Value)} {book.Currency}/h", alone, $"{book.Currency}/h", $"$.devices[{book.Devices.ToList().IndexOf(device)}].hostCores");
+        rates.OnPerHour = alone;
+        rates.Host = null;
+        return rates;
+    }
+
     /// <summary>One core of a machine, as its share of everything the machine costs.</summary>
     public static DeviceRates OfCore(PriceBook book, MachinePrice machine)
     {

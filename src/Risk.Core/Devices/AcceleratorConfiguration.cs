@@ -31,6 +31,15 @@ public sealed record AcceleratorConfiguration(
     /// <summary>Accelerators of one process: no machine holds more devices than that.</summary>
     public const int CountMax = 64;
 
+    /// <summary>The longest that a batch may be waited for.</summary>
+    public const int RunMillisMaxMax = 600_000;
+
+    /// <summary>
+    /// Milliseconds after which a batch is scored elsewhere and the device counts as hung; null: the ready profile's (2 s for most).
+    /// 0: no bound; the batch then runs on the thread that scores, which saves waking another one, and a device that hangs keeps it for ever.
+    /// </summary>
+    public int? RunMillisMax { get; init; }
+
     private const string Invalid = "ACCELERATOR_INVALID";
     private const int NameLengthMax = 64, OptionCountMax = 256;
 
@@ -78,12 +87,15 @@ public sealed record AcceleratorConfiguration(
 
     private static AcceleratorConfiguration Read(DefinitionReader reader, JsonElement element, string path)
     {
-        if (!reader.IsObject(element, path, "name", "provider", "library", "options", "device", "prices", "note") && element.ValueKind != JsonValueKind.Object) { return Named(""); }
+        if (!reader.IsObject(element, path, "name", "provider", "library", "options", "device", "prices", "runMillisMax", "note") && element.ValueKind != JsonValueKind.Object) { return Named(""); }
         string name = reader.Text(element, path, "name") ?? "";
         if (name.Length > 0 && !IsName(name)) { reader.Add(Invalid, $"{path}.name", $"needs 1 to {NameLengthMax} letters, digits or -_.: of ASCII"); }
         string provider = Optional(reader, element, path, "provider") ?? name;
         int device = element.TryGetProperty("device", out _) ? reader.Integer(element, path, "device", 0, 1023) ?? 0 : 0;
-        return new AcceleratorConfiguration(name, provider, Optional(reader, element, path, "library"), ReadOptions(reader, element, path), device, Optional(reader, element, path, "prices"));
+        return new AcceleratorConfiguration(name, provider, Optional(reader, element, path, "library"), ReadOptions(reader, element, path), device, Optional(reader, element, path, "prices"))
+        {
+            RunMillisMax = element.TryGetProperty("runMillisMax", out _) ? reader.Integer(element, path, "runMillisMax", 0, RunMillisMaxMax) : null,
+        };
     }
 
     private static Dictionary<string, string> ReadOptions(DefinitionReader reader, JsonElement element, string path)

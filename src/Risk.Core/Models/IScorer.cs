@@ -11,6 +11,9 @@ public enum ScoringStatus
 
     /// <summary>The device or the runtime failed: <see cref="ModelCodes.DeviceLost"/>. No score may be used; the same rows may be tried elsewhere.</summary>
     DeviceLost = 2,
+
+    /// <summary>The device neither answered nor failed in the time it is given: <see cref="ModelCodes.DeviceHung"/>. No score may be used; the same rows may be tried elsewhere.</summary>
+    DeviceHung = 3,
 }
 
 /// <summary>
@@ -55,6 +58,7 @@ public static class ScoringStatusCodes
         ScoringStatus.Scored => null,
         ScoringStatus.OutputInvalid => ModelCodes.OutputInvalid,
         ScoringStatus.DeviceLost => ModelCodes.DeviceLost,
+        ScoringStatus.DeviceHung => ModelCodes.DeviceHung,
         _ => throw new ArgumentOutOfRangeException(nameof(status), status, "no such status"),
     };
 }

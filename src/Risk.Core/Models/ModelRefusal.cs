@@ -21,6 +21,9 @@ public static class ModelCodes
     /// <summary>The device failed under a batch; the batch may be run again elsewhere.</summary>
     public const string DeviceLost = "DEVICE_LOST";
 
+    /// <summary>The device did not answer in the time that a batch is given, and did not fail either.</summary>
+    public const string DeviceHung = "DEVICE_HUNG";
+
     /// <summary>The forest carries no cover (sample weight a node), without which TreeSHAP has no meaning.</summary>
     public const string CoverMissing = "EXPLANATION_COVER_MISSING";
 }

@@ -19,7 +19,7 @@ public sealed class AcceleratorDevice
     private static readonly Dictionary<string, string> s_registered = new(StringComparer.Ordinal); // path to name
 
     // All WebGPU sessions of a process share one context, which two threads at once bring down (seen with ONNX Runtime 1.30).
-    private static readonly Lock s_webGpu = new();
+    private static readonly DeviceGate s_webGpu = new();
 
     private readonly OrtEpDevice? _epDevice;
     private readonly Dictionary<string, string> _options;
@@ -34,7 +34,7 @@ public sealed class AcceleratorDevice
         foreach ((string key, string value) in configuration.Options) { _options[key] = value; }
         ProviderVersion = epDevice?.EpMetadata.Entries.GetValueOrDefault("version") ?? "";
         Description = Describe(profile, epDevice);
-        Gate = OpensAlone ? s_webGpu : new Lock();
+        Gate = OpensAlone ? s_webGpu : new DeviceGate();
     }
 
     public AcceleratorConfiguration Configuration { get; }
@@ -71,6 +71,9 @@ public sealed class AcceleratorDevice
 
     /// <summary>The plain processor: sessions on it are those of the engine without accelerators.</summary>
     public bool IsCpu => Profile.ExecutionProvider == "CPUExecutionProvider";
+
+    /// <summary>Milliseconds that a batch may take on it, as configured or as its ready profile has it; 0: as long as it likes, on the thread that scores.</summary>
+    public int RunMillisMax => Configuration.RunMillisMax ?? Profile.RunMillisMax;
 
     /// <summary>Opens what is configured; every device that cannot be used has its refusal, and the others are not touched by it.</summary>
     public static (IReadOnlyList<AcceleratorDevice> Devices, IReadOnlyList<DeviceRefusal> Refusals) OpenAll(IEnumerable<AcceleratorConfiguration> configurations)
@@ -119,7 +122,7 @@ public sealed class AcceleratorDevice
     }
 
     /// <summary>Held while a session is run or closed, and while one is opened where <see cref="OpensAlone"/>: a device computes one thing at a time.</summary>
-    internal Lock Gate { get; }
+    internal DeviceGate Gate { get; }
 
     /// <summary>No session may run while another one is opened.</summary>
     internal bool OpensAlone => Profile.ExecutionProvider == "WebGpuExecutionProvider";
@@ -239,7 +242,7 @@ public sealed class AcceleratorDevice
         using (session)
         {
             float[] score = new float[1];
-            return session.Score(new float[ProbeFeatures], 1, score) == ScoringStatus.Scored && Math.Abs(score[0] - 0.5f) < 1e-3f
+            return session.WarmUp() && session.Score(new float[ProbeFeatures], 1, score) == ScoringStatus.Scored && Math.Abs(score[0] - 0.5f) < 1e-3f
                 ? null
                 : new DeviceRefusal(Name, DeviceCodes.Failed, $"{ExecutionProvider} computes the logistic function of 0 as {score[0].ToString("R", CultureInfo.InvariantCulture)}, not 0.5, or fails");
         }

@@ -19,15 +19,19 @@ public readonly record struct DeviceRetry(TimeSpan First, TimeSpan Longest)
 /// dead device. Meanwhile a session is opened anew, warmed up and checked on the golden rows, away from the scoring thread,
 /// with growing waits; when one conforms, the next batch uses it.
 /// <para>
-/// What it cannot see: a device that neither answers nor fails under its own batch; every driver known here has a watchdog that
-/// turns that into a failure. A batch that waits for another session of the device gives up after two seconds and is scored
-/// elsewhere, without a loss being counted.
+/// A device that neither answers nor fails in <see cref="AcceleratorDevice.RunMillisMax"/> is lost as well, and counted as hung: the
+/// run is asked to end, and where the driver does not let it, it is left behind (<see cref="ScoringStatus.DeviceHung"/>). Tries
+/// to open a new session begin again when it comes back: two threads in a driver that has hung make nothing better. A batch that
+/// waits for another session of the device gives up after two seconds and is scored elsewhere, without a loss being counted.
 /// </para>
 /// </summary>
 public sealed class DeviceSession : IScorer
 {
     // A batch that waits longer for another session of its device is late anyway, and is scored elsewhere.
     private const int BusyMillisMax = 2000;
+
+    // Somebody who closes waits so long for a try that is under way; after that, the try cleans up after itself.
+    private static readonly TimeSpan s_closeMax = TimeSpan.FromSeconds(10);
 
     private readonly AcceleratorDevice _device;
     private readonly DeviceModel _model;
@@ -43,7 +47,7 @@ public sealed class DeviceSession : IScorer
     private DeviceSession(AcceleratorDevice device, DeviceModel model, OnnxSession session, TimeProvider clock, DeviceRetry retry, Action<DeviceRefusal> notify)
     {
         (_device, _model, _session, _clock, _retry, _notify) = (device, model, session, clock, retry, notify);
-        session.WaitMillisMax = BusyMillisMax;
+        Bound(session);
         BatchSizeMax = session.BatchSizeMax;
         Sizes = session.Sizes;
     }
@@ -132,12 +136,15 @@ public sealed class DeviceSession : IScorer
             return status;
         }
         Statistics.Failed(startedAt);
-        if (status == ScoringStatus.DeviceLost && !session.WasBusy) { Lose(session); }
+        if (status == ScoringStatus.DeviceHung || (status == ScoringStatus.DeviceLost && !session.WasBusy)) { Lose(session, status); }
         return status;
     }
 
     /// <summary>Ends the device's session as its loss would, for drills; recovery runs as always. On any thread.</summary>
     public void Kill() => Volatile.Read(ref _session)?.Kill();
+
+    /// <summary>Has the device's runs wait for <paramref name="until"/> as if its driver had hung, deaf to being ended. For drills; the session that follows is free of it.</summary>
+    public void Stall(ManualResetEventSlim until) => Volatile.Read(ref _session)?.Stall(until);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -150,23 +157,27 @@ public sealed class DeviceSession : IScorer
             recovery = _recovery;
         }
         _closing.Cancel();
-        recovery.Wait();
         Interlocked.Exchange(ref _session, null)?.Dispose();
-        _closing.Dispose();
+        if (recovery.Wait(s_closeMax)) { _closing.Dispose(); }
     }
 
-    private void Lose(OnnxSession session)
+    private void Lose(OnnxSession session, ScoringStatus status)
     {
         lock (_gate)
         {
             // Dispose ends the session itself.
             if (_isDisposed || !ReferenceEquals(_session, session)) { return; }
             Volatile.Write(ref _session, null);
-            Statistics.Lost();
+            Statistics.Lost(isHung: status == ScoringStatus.DeviceHung);
             _recovery = Task.Run(() => Recover(session));
-            Tell(new DeviceRefusal(Device, ModelCodes.DeviceLost, string.Create(CultureInfo.InvariantCulture, $"{ExecutionProvider} failed under a batch; batches are scored on the CPU, and the device is tried again in {_retry.First.TotalSeconds:0.###} s")));
+            string how = status == ScoringStatus.DeviceLost ? "failed under a batch"
+                : session.IsAbandoned ? $"did not answer in {_device.RunMillisMax} ms and does not end its run, which is left behind"
+                : $"did not answer in {_device.RunMillisMax} ms";
+            Tell(new DeviceRefusal(Device, status.Code()!, string.Create(CultureInfo.InvariantCulture, $"{ExecutionProvider} {how}; batches are scored elsewhere, and the device is tried again in {_retry.First.TotalSeconds:0.###} s")));
         }
     }
+
+    private void Bound(OnnxSession session) => (session.WaitMillisMax, session.RunMillisMax) = (BusyMillisMax, _device.RunMillisMax);
 
     /// <summary>Ends only with a session that conforms, or with this object; never with an exception.</summary>
     private async Task Recover(OnnxSession lost)
@@ -208,9 +219,13 @@ public sealed class DeviceSession : IScorer
     {
         lock (_gate)
         {
-            session.WaitMillisMax = BusyMillisMax;
-            Volatile.Write(ref _session, session); // Dispose, if it has begun, waits for this task and takes it from there
-            if (_isDisposed) { return; }
+            if (_isDisposed)
+            {
+                session.Dispose();
+                return;
+            }
+            Bound(session);
+            Volatile.Write(ref _session, session);
             Tell(new DeviceRefusal(Device, DeviceCodes.Recovered, $"{ExecutionProvider} conforms again and takes batches"));
             Statistics.Recovered();
         }

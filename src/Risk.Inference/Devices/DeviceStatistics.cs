@@ -7,7 +7,7 @@ public sealed class DeviceStatistics
 {
     private static readonly double s_microsPerTick = 1e6 / Stopwatch.Frequency;
 
-    private long _batches, _rows, _failures, _losses, _recoveries, _ticks, _requestTicks, _failedTicks;
+    private long _batches, _rows, _failures, _losses, _hangs, _recoveries, _ticks, _requestTicks, _failedTicks;
     private volatile int _lastBatch;
     private volatile bool _isUp = true;
 
@@ -22,6 +22,9 @@ public sealed class DeviceStatistics
 
     /// <summary>Times that the device was lost, and that it came back.</summary>
     public long Losses => Volatile.Read(ref _losses);
+
+    /// <summary>Of the losses, those where it neither answered nor failed.</summary>
+    public long Hangs => Volatile.Read(ref _hangs);
 
     /// <inheritdoc cref="Losses"/>
     public long Recoveries => Volatile.Read(ref _recoveries);
@@ -57,9 +60,10 @@ public sealed class DeviceStatistics
         Volatile.Write(ref _failures, _failures + 1);
     }
 
-    internal void Lost()
+    internal void Lost(bool isHung)
     {
         _isUp = false;
+        if (isHung) { Interlocked.Increment(ref _hangs); }
         Interlocked.Increment(ref _losses);
     }
 

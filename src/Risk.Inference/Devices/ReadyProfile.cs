@@ -16,6 +16,12 @@ public sealed record ReadyProfile(
 {
     internal IReadOnlyList<RequirementCheck> Checks { get; init; } = [];
 
+    /// <summary>
+    /// Milliseconds after which a batch is given up and its device counts as hung. Far above any batch that somebody waits for,
+    /// and far below the minutes for which a driver may be silent. 0: not bounded.
+    /// </summary>
+    public int RunMillisMax { get; init; } = 2000;
+
     /// <summary>Run before the library is loaded; for loaders that are told by the environment.</summary>
     internal Action? Prepare { get; init; }
 

@@ -24,7 +24,7 @@ public static class ReadyProfiles
     /// <summary>All of them, in the order they are listed.</summary>
     public static IReadOnlyList<ReadyProfile> All { get; } =
     [
-        new("cpu", "Processor, by ONNX Runtime", DeviceKind.Cpu, "CPUExecutionProvider", null, s_none, "it is part of ONNX Runtime"),
+        new("cpu", "Processor, by ONNX Runtime", DeviceKind.Cpu, "CPUExecutionProvider", null, s_none, "it is part of ONNX Runtime") { RunMillisMax = 0 },
         new("cuda", "NVIDIA GPU, by CUDA", DeviceKind.Gpu, "CUDAExecutionProvider", Path.Combine(Cache, "cuda", "libonnxruntime_providers_cuda.so"),
             new Dictionary<string, string> { ["cudnn_conv_algo_search"] = "HEURISTIC", ["use_tf32"] = "0" },
             "run ops/feed/accelerator cuda, or take libonnxruntime_providers_cuda.so from the package Microsoft.ML.OnnxRuntime.Gpu of the same version")
@@ -63,6 +63,7 @@ public static class ReadyProfiles
         {
             Checks = [new RequirementCheck.Node("/usr/lib/chromium", "vk_swiftshader_icd.json", "SwiftShader", "install the Debian package chromium, which brings SwiftShader and a Vulkan loader")],
             Prepare = PrepareSoftwareVulkan,
+            RunMillisMax = 60_000,
         },
         new("openvino", "Intel processor, graphics or NPU, by OpenVINO", DeviceKind.Gpu, "OpenVINOExecutionProvider", null,
             new Dictionary<string, string> { ["device_type"] = "AUTO" },

@@ -42,11 +42,15 @@ internal abstract unsafe class SessionLane : IDisposable
         return Each(sizes, size => new Staged(shape, size, input, output));
     }
 
+    /// <summary>For drills: runs wait for it first, as they would in a driver that has hung.</summary>
+    public ManualResetEventSlim? Stall { get; set; }
+
     /// <summary>False when the device or the runtime failed.</summary>
     public bool Run()
     {
         try
         {
+            Stall?.Wait();
             return Send() && Compute() && Receive();
         }
         catch (OnnxRuntimeException)

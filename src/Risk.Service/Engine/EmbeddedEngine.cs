@@ -43,7 +43,7 @@ public sealed class EmbeddedEngine : IDisposable
     private readonly FileDecisionLog _log;
     private readonly DeadLetterFile _deadLetters;
     private readonly Shard _shard;
-    private readonly CostMeter _meter;
+    private readonly CostLedger _ledger;
 
     private EmbeddedEngine(EngineOptions options, ServingModel model, FileDecisionLog log, Action<long, long>? progress)
     {
@@ -53,7 +53,7 @@ public sealed class EmbeddedEngine : IDisposable
         Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
         ILabelSource? labels = options.Labels is null ? null : new FileLabels(options.Labels);
         var path = new ScoringPath(options.Definition, model.Champion, model.Ladder, model.Shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
-        _meter = options.IsReproducible ? CostMeter.Modelled(options.Prices, options.Machine, log.Size) : CostMeter.Measured(options.Prices, options.Machine);
+        _ledger = options.IsReproducible ? CostLedger.Modelled(options.Prices, options.Machine, log.Size) : CostLedger.Measured(options.Prices, options.Machine);
         var snapshots = new StateSnapshots(OpenSnapshots(options.Directory, log), options.Definition, log, SnapshotEvery);
         _deadLetters = DeadLetterFile.Open(Path.Combine(options.Directory, "dead-letters.jsonl"));
         _shard = new Shard(0, path, log, snapshots, _deadLetters, Keys, options.Batches.SizeMax, _clock, labels: null, progress);
@@ -64,7 +64,7 @@ public sealed class EmbeddedEngine : IDisposable
     public RecoveryReport Recovery => _shard.Recovery;
     /// <summary>Torn ends of the journal that were cut back on opening (RECOVERED_TAIL).</summary>
     public int RecoveredTails => _log.RecoveredTails;
-    public CostMeter Meter => _meter;
+    public CostLedger Costs => _ledger;
     public long LogSize => _log.Size;
     public byte[] RootHash() => _log.RootHash();
     public FeatureEngine Features => _shard.Path.Features;
@@ -116,7 +116,7 @@ public sealed class EmbeddedEngine : IDisposable
         run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
         using var host = new Host(run.IsStrict, cancellation);
-        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _meter, _clock, run.IsReproducible);
+        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _ledger, _clock, run.IsReproducible);
         var reader = new SourceReader(_shard, pipeline, parser, _options.Batches, run, _clock, host.ShardFailed);
         try
         {

@@ -33,7 +33,8 @@ internal sealed class ScoringPipeline : IDisposable
     private const int GroupMax = 8;
 
     private readonly IPipelineHost _host;
-    private readonly CostMeter _meter;
+    private readonly CostLedger _ledger;
+    private readonly Lock _charging = new(); // the recording thread charges, others look
     private readonly EngineClock _clock;
     private readonly bool _isReproducible;
     private readonly byte[] _costMethod;
@@ -48,13 +49,13 @@ internal sealed class ScoringPipeline : IDisposable
 
     /// <param name="batches">How many there are in all: the bound of everything in flight.</param>
     /// <param name="isReproducible">Decisions are dated by their events, so that runs are equal to the byte.</param>
-    public ScoringPipeline(int batches, Func<ScoringBatch> create, IPipelineHost host, CostMeter meter, EngineClock clock, bool isReproducible)
+    public ScoringPipeline(int batches, Func<ScoringBatch> create, IPipelineHost host, CostLedger ledger, EngineClock clock, bool isReproducible)
     {
         _host = host;
-        _meter = meter;
+        _ledger = ledger;
         _clock = clock;
         _isReproducible = isReproducible;
-        _costMethod = Encoding.ASCII.GetBytes(meter.Method == CostMethod.Measured ? "measured" : "modelled");
+        _costMethod = Encoding.ASCII.GetBytes(ledger.Method == CostMethod.Measured ? "measured" : "modelled");
         for (int i = 0; i < batches; i++) { _free.Add(new ShardBatch(create())); }
         _cpuBefore = Environment.CpuUsage.TotalTime;
         _wallBefore = clock.NowMicros;
@@ -173,12 +174,27 @@ internal sealed class ScoringPipeline : IDisposable
         batch.Times.RecordEnd = _clock.NowMicros;
     }
 
+    /// <summary>Looks at the ledger with everything charged up to now; what no decision bears yet is carried to the next. On any thread.</summary>
+    public T ReadCosts<T>(Func<CostLedger, T> read)
+    {
+        lock (_charging)
+        {
+            ChargeTime(0);
+            return read(_ledger);
+        }
+    }
+
     private Cost Charge(int decisions)
     {
-        if (_meter.Method == CostMethod.Modelled) { return _meter.Charge(decisions); }
+        lock (_charging) { return ChargeTime(decisions); }
+    }
+
+    private Cost ChargeTime(int decisions)
+    {
+        if (_ledger.Method == CostMethod.Modelled) { return _ledger.Charge(decisions); }
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
         long now = _clock.NowMicros;
-        Cost cost = _meter.Charge(Math.Max(0, (long)(cpu - _cpuBefore).TotalMicroseconds), Math.Max(0, now - _wallBefore), decisions);
+        Cost cost = _ledger.Charge(Math.Max(0, (long)(cpu - _cpuBefore).TotalMicroseconds), Math.Max(0, now - _wallBefore), decisions);
         (_cpuBefore, _wallBefore) = (cpu, now);
         return cost;
     }

@@ -24,6 +24,7 @@ internal static class DeviceMetrics
         Counter(text, "risk_device_failed_seconds_total", "Time in calls that came to nothing.", devices.Select(d => (d.Labels, d.Of.FailedMicros / 1e6)));
         Counter(text, "risk_device_failures_total", "Batches offered that came to nothing.", devices.Select(d => (d.Labels, (double)d.Of.Failures)));
         Counter(text, "risk_device_losses_total", "Times that the device was lost.", devices.Select(d => (d.Labels, (double)d.Of.Losses)));
+        Counter(text, "risk_device_hangs_total", "Of the losses, those where it neither answered nor failed in its time.", devices.Select(d => (d.Labels, (double)d.Of.Hangs)));
         Counter(text, "risk_device_recoveries_total", "Times that it came back.", devices.Select(d => (d.Labels, (double)d.Of.Recoveries)));
         Counter(text, "nv_inference_request_success", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
         Counter(text, "nv_inference_count", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));

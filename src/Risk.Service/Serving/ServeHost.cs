@@ -9,6 +9,7 @@ using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Inference;
 using Risk.Inference.Devices;
+using Risk.Service.Costs;
 using Risk.Service.Engine;
 using Risk.Service.Serving.Entities;
 using Risk.Streams;
@@ -50,7 +51,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
 
     private readonly ServeOptions _options;
     private readonly ServingModel _model;
-    private readonly CostMeter _meter;
+    private readonly LiveCosts _costs;
     private readonly ScoringPipeline _pipeline;
     private readonly BatchPolicy _batches;
     private readonly KafkaFeed? _kafka;
@@ -74,10 +75,10 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
         BatchConfiguration batch = options.Configuration.Batch;
         _batches = new BatchPolicy(batch.SizeMax, (long)(batch.DelayMaxMillis * 1000));
-        _meter = CostMeter.Measured(options.Prices, options.Machine);
         _partitions = new PartitionHost?[partitionCount];
         _hasShared = partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0;
-        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, _meter, Clock, isReproducible: false);
+        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine), Clock, isReproducible: false);
+        _costs = new LiveCosts(options.Configuration.Store.Directory, _pipeline.ReadCosts, Clock, TellCosts);
         foreach (string code in ServeFaults.Codes) { Counters.Declare("risk_faults_total", $"code=\"{code}\""); }
         foreach (string outcome in s_outcomes) { Counters.Declare("risk_decisions_total", outcome); }
         foreach (string name in (ReadOnlySpan<string>)["risk_transactions_total", "risk_labels_total", "risk_published_total", "risk_backpressure_total", "risk_decisions_incomplete_total"]) { Counters.Declare(name); }
@@ -95,7 +96,9 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     internal EngineClock Clock { get; } = new();
     internal ServeCounters Counters { get; } = new();
     internal ScoringPipeline Pipeline => _pipeline;
-    internal CostMeter Meter => _meter;
+
+    /// <summary>What this process has cost so far.</summary>
+    internal MeteredRun Costs() => _pipeline.ReadCosts(static ledger => MeteredRun.Of(ledger, 0, ledger.DecisionCount));
     internal KafkaFeed? Kafka => _kafka;
 
     /// <summary>Someone else decides which partitions are served here.</summary>
@@ -133,6 +136,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         }
         if (options.ManagedPartitions is null) { host._http = await HttpApi.Start(new LocalDecisions(host), options.Configuration.Listen); }
         host._ticker.Start();
+        host._costs.Start();
         if (kafka is null && options.ManagedPartitions is null) { host.Take(0); }
         kafka?.Run(host);
         return (host, null);
@@ -151,6 +155,12 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         }
     }
 
+    private void TellCosts(string code, string sentence)
+    {
+        Counters.Fault(code);
+        ServeLog.Write("warning", code, sentence);
+    }
+
     /// <summary>Leaves the consumer group; what was taken stays taken.</summary>
     internal Task StopConsuming() => _kafka?.Stop() ?? Task.CompletedTask;
 
@@ -167,6 +177,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         _stop.Cancel();
         if (_ticker.IsAlive) { _ticker.Join(); }
         _pipeline.Dispose();
+        await _costs.DisposeAsync();
         _kafka?.Dispose();
         _model.Dispose();
         _others.Dispose();

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Risk.Core.Replay;
+using Risk.Service.Costs;
 using Risk.Service.Engine;
 using Risk.Streams.Kafka;
 
@@ -27,10 +28,11 @@ internal static class ServeMetrics
         Latencies(text, host.Pipeline.Latencies);
         DeviceMetrics.Render(text, host);
         Gauge(text, "risk_batches_waiting", "Batches on their way through the pipeline.", [("", host.Pipeline.Waiting)]);
-        Head(text, "risk_cost_money_total", "counter", $"Cost charged so far, in {host.Meter.Book.Currency}.");
-        Line(text, "risk_cost_money_total", "", (double)host.Meter.Total.Money);
+        MeteredRun costs = host.Costs();
+        Head(text, "risk_cost_money_total", "counter", $"Cost charged so far, in {costs.Currency}.");
+        Line(text, "risk_cost_money_total", "", (double)costs.Total.Money);
         Head(text, "risk_cost_joules_total", "counter", "Energy charged so far, by the price book's power model.");
-        Line(text, "risk_cost_joules_total", "", host.Meter.Total.Joules);
+        Line(text, "risk_cost_joules_total", "", costs.Total.Joules);
         Partitions(text, host);
         if (host.Kafka is { } kafka)
         {

@@ -19,7 +19,7 @@ public sealed class CostLedgerTests
         card.Ran(180_000_000, rows: 1, paddedRows: 1, RunFate.HedgeLost);
         Cost cost = ledger.Charge(cpuMicros: 0, reservedMicros: 3_600_000_000, decisions: 10);
 
-        double hour = card.Rates.OnPerHour.Value, cpuHour = ledger.Cpu.Total.PicoUnits / 1e12;
+        double hour = card.Rates.OnPerHour.Value, cpuHour = ledger.Machine.Total.PicoUnits / 1e12;
         Assert.Equal(hour + cpuHour, (double)cost.Money, 1e-9);
         Assert.Equal(ledger.Total, cost);
         Assert.Equal(hour * 0.1875, (double)card.Active.Money, 1e-9);
@@ -29,6 +29,19 @@ public sealed class CostLedgerTests
         Assert.Equal(hour * 0.6, (double)card.Idle.Money, 1e-9);
         Assert.Equal(((card.Rates.IdleWatts.Value * 3600) + ((card.Rates.FullWatts.Value - card.Rates.IdleWatts.Value) * 1440)), card.Total.Joules, 1);
         Assert.Equal(ledger.Total, ledger.Active + ledger.Waste + ledger.Idle);
+    }
+
+    [Theory]
+    [InlineData(Tenure.Owned)]
+    [InlineData(Tenure.Rented)]
+    public void HostsCores_AreNotPaidTwice(Tenure tenure)
+    {
+        DevicePrice price = s_book.Devices.First(device => device.CanBe(tenure) && device.HostCores.Value > 0);
+        DeviceRates core = DeviceRates.OfCore(s_book, s_book.Machines.Single(machine => machine.Name == price.Host));
+        DeviceRates whole = DeviceRates.OfDevice(s_book, price, tenure), card = DeviceRates.OfCard(s_book, price, tenure);
+        Assert.Equal(whole.OnPerHour.Value, card.OnPerHour.Value + (core.OnPerHour.Value * price.HostCores.Value), 1e-9);
+        Assert.Equal((whole.OffPerHour, whole.BusyPerHour, whole.IdleWatts, whole.FullWatts), (card.OffPerHour, card.BusyPerHour, card.IdleWatts, card.FullWatts));
+        Assert.True(card.OnPerHour.Value > card.OffPerHour.Value);
     }
 
     [Fact]
@@ -51,7 +64,7 @@ public sealed class CostLedgerTests
         const long day = 86_400_000_000;
         MachinePrice server = s_book.Machines.Single(machine => machine.Name == "server-64");
         DeviceMeter card = new(DeviceRates.OfDevice(s_book, s_book.Devices.Single(device => device.Name == "nvidia-h200"), Tenure.Rented));
-        CostLedger ledger = new(CostMeter.Measured(s_book, server), card);
+        CostLedger ledger = CostLedger.Measured(s_book, server, card);
         Cost first = default, last = default;
         for (int i = 0; i < 400; i++)
         {
@@ -71,7 +84,7 @@ public sealed class CostLedgerTests
     {
         DevicePrice price = s_book.Devices[0];
         DeviceMeter rented = new(DeviceRates.OfDevice(s_book, price, Tenure.Rented), isOn: false), owned = new(DeviceRates.OfDevice(s_book, price, Tenure.Owned), isOn: false);
-        CostLedger ledger = new(CostMeter.Measured(s_book, s_book.Machines[0]), rented, owned);
+        CostLedger ledger = CostLedger.Measured(s_book, s_book.Machines[0], rented, owned);
         ledger.Charge(0, 3_600_000_000, 1);
         Assert.Equal(default, rented.Total);
         Assert.Equal((decimal)owned.Rates.OffPerHour.Value, owned.Total.Money, 9);
@@ -85,7 +98,7 @@ public sealed class CostLedgerTests
         {
             Random random = new(seed);
             DeviceMeter[] cards = [.. s_book.Devices.Take(3).Select(price => new DeviceMeter(DeviceRates.OfDevice(s_book, price, price.CanBe(Tenure.Owned) && random.Next(2) == 0 ? Tenure.Owned : price.Tenure), random.Next(2) == 0))];
-            CostLedger ledger = new(CostMeter.Measured(s_book, s_book.Machines[0]), cards);
+            CostLedger ledger = CostLedger.Measured(s_book, s_book.Machines[0], cards);
             Cost shared = default;
             for (int batch = random.Next(1, 60); batch > 0; batch--)
             {
@@ -129,6 +142,6 @@ public sealed class CostLedgerTests
     private static CostLedger Ledger(out DeviceMeter card)
     {
         card = new DeviceMeter(DeviceRates.OfDevice(s_book, s_book.Devices[0], Tenure.Rented));
-        return new CostLedger(CostMeter.Measured(s_book, s_book.Machines[0]), card);
+        return CostLedger.Measured(s_book, s_book.Machines[0], card);
     }
 }

@@ -8,7 +8,7 @@ using static Risk.Core.Tests.Costs.PriceBookTests;
 
 namespace Risk.Core.Tests.Costs;
 
-public sealed class CostMeterTests
+public sealed class MachineCostTests
 {
     // 2 cores, 0.072 EUR/h (10 pico-EUR a core-µs), 20 W idle, 40 W full, PUE 1.5, 0.2 EUR/kWh.
     private static readonly PriceBook s_rented = Book("rented");
@@ -17,7 +17,7 @@ public sealed class CostMeterTests
     [Fact]
     public void RentedMachine_CostsItsHours_BusyOrNot()
     {
-        CostMeter meter = Measured(s_rented);
+        CostLedger meter = Measured(s_rented);
         // One hour reserved, half of one of the two cores busy.
         Cost cost = meter.Charge(cpuMicros: 1_800_000_000, reservedMicros: 3_600_000_000, decisions: 1000);
         Assert.Equal(0.072m, cost.Money);
@@ -36,7 +36,7 @@ public sealed class CostMeterTests
     [Fact]
     public void OwnedMachine_CostsItsAmortisationAndPower()
     {
-        CostMeter meter = Measured(s_owned);
+        CostLedger meter = Measured(s_owned);
         Cost cost = meter.Charge(cpuMicros: 7_200_000_000, reservedMicros: 3_600_000_000, decisions: 1);
         // 876.6 EUR over 5 years of 8,766 h is 0.02 EUR/h; 40 W × 1.5 for an hour is 0.06 kWh.
         Assert.Equal(0.02m + (0.06m * 0.2m), cost.Money);
@@ -48,7 +48,7 @@ public sealed class CostMeterTests
         Prop.ForAll(ArbMap.Default.ArbFor<int>(), seed =>
         {
             Random random = new(seed);
-            CostMeter meter = Measured(random.Next(2) == 0 ? s_rented : s_owned);
+            CostLedger meter = Measured(random.Next(2) == 0 ? s_rented : s_owned);
             Cost charged = default, shared = default;
             long decisions = 0;
             for (int batch = random.Next(1, 60); batch > 0; batch--)
@@ -69,7 +69,7 @@ public sealed class CostMeterTests
     [Fact]
     public void ManySmallCharges_CostTheSameAsOneLargeOne()
     {
-        CostMeter small = Measured(s_owned), large = Measured(s_owned);
+        CostLedger small = Measured(s_owned), large = Measured(s_owned);
         for (int i = 0; i < 10_000; i++)
             small.Charge(cpuMicros: 7, reservedMicros: 11, decisions: 1);
         large.Charge(cpuMicros: 70_000, reservedMicros: 110_000, decisions: 10_000);
@@ -79,7 +79,7 @@ public sealed class CostMeterTests
     [Fact]
     public void CpuBeyondTheReservedTime_IsChargedAsReserved()
     {
-        CostMeter meter = Measured(s_rented);
+        CostLedger meter = Measured(s_rented);
         Assert.Equal(0.072m, meter.Charge(cpuMicros: 7_200_000_000, reservedMicros: 1, decisions: 1).Money);
         Assert.Equal(default, meter.Idle);
     }
@@ -102,7 +102,7 @@ public sealed class CostMeterTests
     public void ModelledCost_DependsOnTheDecisionsNumberAlone()
     {
         MachinePrice machine = s_rented.Machines[0];
-        CostMeter whole = CostMeter.Modelled(s_rented, machine), resumed = CostMeter.Modelled(s_rented, machine, decisionsBefore: 600), batched = CostMeter.Modelled(s_rented, machine);
+        CostLedger whole = CostLedger.Modelled(s_rented, machine), resumed = CostLedger.Modelled(s_rented, machine, decisionsBefore: 600), batched = CostLedger.Modelled(s_rented, machine);
         Cost[] costs = [.. Enumerable.Range(0, 1000).Select(_ => whole.Charge(1))];
         Assert.Equal(costs[600..], Enumerable.Range(0, 400).Select(_ => resumed.Charge(1)));
         foreach (int count in (int[])[1, 7, 92, 900])
@@ -120,7 +120,7 @@ public sealed class CostMeterTests
     public void MetersOfOneKind_RefuseTheOthersCharge()
     {
         Assert.Throws<InvalidOperationException>(() => Measured(s_rented).Charge(1));
-        Assert.Throws<InvalidOperationException>(() => CostMeter.Modelled(s_rented, s_rented.Machines[0]).Charge(1, 1, 1));
+        Assert.Throws<InvalidOperationException>(() => CostLedger.Modelled(s_rented, s_rented.Machines[0]).Charge(1, 1, 1));
         Assert.Throws<ArgumentOutOfRangeException>(() => Measured(s_rented).Charge(-1, 1, 1));
         Assert.Equal(0, Measured(s_rented).PerThousand().Money);
     }
@@ -129,7 +129,7 @@ public sealed class CostMeterTests
     public void EnergyHasLowAndHigh()
     {
         PriceBook book = Read(Shipped.Bytes("ops/prices/default.json"));
-        CostMeter meter = Measured(book);
+        CostLedger meter = Measured(book);
         meter.Charge(cpuMicros: 1_000_000, reservedMicros: 1_000_000, decisions: 1000);
         CostPerThousand cost = meter.PerThousand();
         Assert.Equal(1.58 * (5 + (10 - 5) / 2.0), cost.JoulesLow, 1e-9);
@@ -140,7 +140,7 @@ public sealed class CostMeterTests
     [Fact]
     public void Charge_AllocatesNothing()
     {
-        CostMeter measured = Measured(s_owned), modelled = CostMeter.Modelled(s_owned, s_owned.Machines[0]);
+        CostLedger measured = Measured(s_owned), modelled = CostLedger.Modelled(s_owned, s_owned.Machines[0]);
         Cost sum = measured.Charge(5, 10, 3) + modelled.Charge(1);
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 1000; i++)
@@ -149,7 +149,7 @@ public sealed class CostMeterTests
         Assert.True(sum.PicoUnits > 0);
     }
 
-    private static CostMeter Measured(PriceBook book) => CostMeter.Measured(book, book.Machines[0]);
+    private static CostLedger Measured(PriceBook book) => CostLedger.Measured(book, book.Machines[0]);
 
     private static PriceBook Book(string tenure)
     {

@@ -1,0 +1,8 @@
+namespace Risk.Core.Costs;
+
+/// <summary>What a thousand decisions cost.</summary>
+/// <param name="Money">In <paramref name="Currency"/>.</param>
+/// <param name="JoulesLow">With the price book's low watts.</param>
+/// <param name="JoulesHigh">With its high watts.</param>
+/// <param name="Method">One sentence: measured or modelled, on what, at which prices.</param>
+public sealed record CostPerThousand(decimal Money, double Joules, double JoulesLow, double JoulesHigh, string Currency, string Method);

@@ -1,0 +1,128 @@
+using System.Diagnostics;
+
+namespace Risk.Inference.Devices;
+
+/// <summary>
+/// The thread on which one session's runs go into the driver. Nothing can call back a thread that a driver does not let go, so
+/// whoever scores must be another one: it waits so long and then leaves the run behind. It is always the same thread, too: ONNX
+/// Runtime keeps a CUDA stream, and the graphs captured on it, by thread, so warm-up must happen where the batches will
+/// (https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html#using-cuda-graphs-preview).
+/// </summary>
+internal sealed class DeviceThread : IDisposable
+{
+    // Waking a thread takes 5 to 50 µs. Where cores are to be had, both sides look again and again for so long before they sleep.
+    private static readonly long s_spinTicks = Environment.ProcessorCount > 2 ? Stopwatch.Frequency / 20_000 : 0;
+
+    private readonly object _monitor = new();
+    private SessionLane? _lane;
+    private bool _isGiven, _isDone, _isSuccess, _isClosing;
+    private Action? _afterwards;
+
+    public DeviceThread(string name)
+    {
+        // In the background: a driver that has hung must not keep the process from ending.
+        var thread = new Thread(Work) { IsBackground = true, Name = name };
+        thread.Start();
+    }
+
+    /// <summary>Runs the lane; false when it has not come back in time: then only <see cref="TryWait"/> and <see cref="TryAbandon"/> may follow.</summary>
+    /// <param name="isSuccess">What <see cref="SessionLane.Run"/> said.</param>
+    public bool TryRun(SessionLane lane, int millisMax, out bool isSuccess)
+    {
+        lock (_monitor)
+        {
+            ObjectDisposedException.ThrowIf(_isClosing, this);
+            _lane = lane;
+            _isDone = false;
+            _isGiven = true;
+            Monitor.Pulse(_monitor);
+        }
+        return TryWait(millisMax, out isSuccess);
+    }
+
+    /// <summary>Waits on for a run that was given.</summary>
+    public bool TryWait(int millisMax, out bool isSuccess)
+    {
+        Spin(ref _isDone);
+        long deadline = Environment.TickCount64 + millisMax;
+        lock (_monitor)
+        {
+            while (!_isDone)
+            {
+                long left = deadline - Environment.TickCount64;
+                if (left <= 0) { break; }
+                Monitor.Wait(_monitor, (int)Math.Min(left, int.MaxValue));
+            }
+            isSuccess = _isDone && _isSuccess;
+            return _isDone;
+        }
+    }
+
+    /// <summary>Gives a run up. The thread does <paramref name="afterwards"/> once the driver has let it go, and ends. False when the run has just come back.</summary>
+    public bool TryAbandon(Action afterwards)
+    {
+        lock (_monitor)
+        {
+            if (_isDone) { return false; }
+            _afterwards = afterwards;
+            return _isClosing = true;
+        }
+    }
+
+    /// <summary>Ends the thread, once it has nothing to do; does not wait for that.</summary>
+    public void Dispose()
+    {
+        lock (_monitor)
+        {
+            _isClosing = true;
+            Monitor.Pulse(_monitor);
+        }
+    }
+
+    private void Work()
+    {
+        while (true)
+        {
+            SessionLane lane;
+            Spin(ref _isGiven);
+            lock (_monitor)
+            {
+                while (!_isGiven)
+                {
+                    if (_isClosing) { return; }
+                    Monitor.Wait(_monitor);
+                }
+                lane = _lane!;
+            }
+            bool isSuccess = false;
+            try
+            {
+                isSuccess = lane.Run();
+            }
+            catch (Exception)
+            {
+                // A provider's library may throw anything; on this thread it would end the process, and it is the device that failed.
+            }
+            Action? afterwards;
+            lock (_monitor)
+            {
+                _lane = null;
+                _isGiven = false;
+                _isSuccess = isSuccess;
+                _isDone = true;
+                afterwards = _afterwards;
+                Monitor.Pulse(_monitor);
+            }
+            if (afterwards is null) { continue; }
+            afterwards();
+            return;
+        }
+    }
+
+    private static void Spin(ref bool flag)
+    {
+        if (s_spinTicks == 0) { return; }
+        long startedAt = Stopwatch.GetTimestamp();
+        while (!Volatile.Read(ref flag) && Stopwatch.GetTimestamp() - startedAt < s_spinTicks) { Thread.SpinWait(16); }
+    }
+}
