@@ -15,7 +15,7 @@ internal static class ComparePage
         var page = new StringBuilder();
         page.Append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>CPU against accelerators</title>\n<style>\n")
             .Append("body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:88em;padding:0 1em;color:#1a1a1a}h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}h3{font-size:1em;margin:1.5em 0 .3em}")
-            .Append("table{border-collapse:collapse;font-size:13px;width:100%}th,td{text-align:left;padding:.3em .6em;border-bottom:1px solid #ddd;vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}")
+            .Append("table{border-collapse:collapse;font-size:13px;width:100%}th,td{text-align:left;padding:.3em .6em;border-bottom:1px solid #ddd;vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.w{white-space:normal;min-width:14em}")
             .Append(".face{background:#fff6dc;border-left:4px solid #d9a400;padding:.6em 1em;margin:1em 0}td:first-child{min-width:13em}svg{width:100%;height:auto}.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(21em,1fr));gap:1em}code{font-size:12px;overflow-wrap:anywhere}.m{color:#666}</style></head><body>\n");
         page.Append(CultureInfo.InvariantCulture, $"<h1>CPU against accelerators: {Text(comparison.Inputs.ModelReference)}</h1>\n<div class=\"face\">");
         foreach (string warning in comparison.Warnings())
@@ -26,6 +26,7 @@ internal static class ComparePage
         page.Append(CultureInfo.InvariantCulture, $"</div>\n<p>{Numbers.Of(comparison.Load)} decisions a second, {Numbers.Micros(comparison.DeadlineMicros)} from arrival to answer. Costs in {Text(comparison.Inputs.Book.Currency)}, expected (low – high). Made on {DateTime.UtcNow:yyyy-MM-dd}.</p>\n");
         page.Append("<h2>Cost of 1,000 decisions by load</h2>\n");
         ComparePicture.Append(page, comparison);
+        page.Append("<h2>Costs, latencies and break-even loads</h2>\n");
         Rows(page, comparison);
         page.Append("<h2>The arithmetic</h2>\n<p>Each line names the figures of the price book that it is made of; they stand below with their sources. Expected values; low and high come from the same lines with the ends of the ranges.</p>\n");
         var paths = new List<string> { "$.power", "$.pue" };
@@ -60,7 +61,7 @@ internal static class ComparePage
     {
         foreach (string cell in cells)
         {
-            page.Append("<td class=\"n\">").Append(Text(cell)).Append("</td>");
+            page.Append(cell.Contains(", ", StringComparison.Ordinal) && cell.Length > 24 ? "<td class=\"n w\">" : "<td class=\"n\">").Append(Text(cell)).Append("</td>");
         }
     }
 

@@ -11,7 +11,7 @@ namespace Risk.Cli.Costs;
 internal static class ComparePicture
 {
     private const double Width = 1080, Height = 560, Legend = 300;
-    private const double PanelWidth = 340, PanelHeight = 250;
+    private const double PanelWidth = 340, PanelHeight = 250, PanelLoadFrom = 3;
     private const string CpuColour = "#0b6e99", CheaperColour = "#3c9a5f";
     private static readonly string[] s_colours = ["#d1495b", "#3c9a5f", "#8d5fb0", "#e08e0b", "#5a6b7b", "#a83279", "#6b8e23", "#2f4fb5", "#b5651d", "#008b8b", "#7a2e2e", "#4b8bbe", "#9a9a2f", "#444444"];
 
@@ -33,11 +33,15 @@ internal static class ComparePicture
         }
 
         (double from, double to, double loadTo) = (Math.Floor(Math.Log10(money.Min())), Math.Ceiling(Math.Log10(money.Max())), Math.Log10(loads[^1]));
-        All(page, comparison, drawn, new LogPlot(84, 20, Width - 84 - Legend, Height - 76, loadTo, from, to));
+        All(page, comparison, drawn, new LogPlot(84, 20, Width - 84 - Legend, Height - 76, 0, loadTo, from, to));
         page.Append("<h2>Each beside the CPU</h2>\n<p class=\"m\">Bands: from all prices and times at their least to all at their most (a band that ends at the top: at its high end the device is too slow). Green: loads at which the accelerator is expected to cost no more than the CPU. Bar at the foot: the load from which it stays cheaper, low to high; no bar: at no load.</p>\n<div class=\"panels\">\n");
-        foreach (Drawn device in drawn.Skip(1))
+        // Where little is to be decided, every card is far too dear.
+        Drawn[] busy = [.. drawn.Select(d => d with { Line = [.. d.Line.Where(p => p.Load >= Math.Pow(10, PanelLoadFrom))] })];
+        money = [.. busy.SelectMany(d => d.Line).Select(p => p.Money.Value)];
+        (from, to) = money.Length == 0 ? (from, to) : (Math.Floor(Math.Log10(money.Min())), Math.Ceiling(Math.Log10(money.Max())));
+        foreach (Drawn device in busy.Skip(1))
         {
-            Panel(page, drawn[0], device, new LogPlot(58, 44, PanelWidth - 70, PanelHeight - 96, loadTo, from, to));
+            Panel(page, busy[0], device, new LogPlot(58, 44, PanelWidth - 70, PanelHeight - 96, PanelLoadFrom, loadTo, from, to));
         }
 
         page.Append("</div>\n");

@@ -11,7 +11,7 @@ internal sealed record Comparison(CostInputs Inputs, double Load, double Deadlin
     private const int PointsPerDecade = 24;
 
     /// <summary>Loads of the picture, rows a second.</summary>
-    public static IReadOnlyList<double> Loads { get; } = [.. Enumerable.Range(0, (7 * PointsPerDecade) + 1).Select(i => Math.Pow(10, (double)i / PointsPerDecade))];
+    public static IReadOnlyList<double> Loads { get; } = [.. Enumerable.Range(0, (8 * PointsPerDecade) + 1).Select(i => Math.Pow(10, (double)i / PointsPerDecade))];
 
     /// <summary>The CPU first.</summary>
     public IReadOnlyList<ComparedDevice> Devices => [Cpu, .. Accelerators];

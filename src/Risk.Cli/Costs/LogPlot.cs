@@ -5,25 +5,25 @@ using Risk.Core.Costs;
 namespace Risk.Cli.Costs;
 
 /// <summary>A part of an SVG picture with load across and money up, both logarithmic.</summary>
-/// <param name="LoadTo">Decades of load, from 1.</param>
+/// <param name="LoadFrom">The lowest decade of load; <paramref name="LoadTo"/> the highest.</param>
 /// <param name="From">The lowest decade of money; <paramref name="To"/> the highest.</param>
-internal sealed record LogPlot(double Left, double Top, double Width, double Height, double LoadTo, double From, double To)
+internal sealed record LogPlot(double Left, double Top, double Width, double Height, double LoadFrom, double LoadTo, double From, double To)
 {
     private double Right => Left + Width;
     private double Bottom => Top + Height;
 
-    public double X(double load) => Left + (Math.Clamp(Math.Log10(load) / LoadTo, 0, 1) * Width);
+    public double X(double load) => Left + (Math.Clamp((Math.Log10(load) - LoadFrom) / (LoadTo - LoadFrom), 0, 1) * Width);
 
     public double Y(double money) => Top + (Math.Clamp((To - Math.Log10(Math.Max(money, 1e-300))) / (To - From), 0, 1) * Height);
 
     /// <summary>Lines at every decade; words at every <paramref name="labelEvery"/>th.</summary>
     public void Grid(StringBuilder page, int labelEvery)
     {
-        for (int decade = 0; decade <= LoadTo; decade++)
+        for (int decade = (int)LoadFrom; decade <= LoadTo; decade++)
         {
             double x = X(Math.Pow(10, decade));
             page.Append(CultureInfo.InvariantCulture, $"<line x1=\"{x:0.#}\" y1=\"{Top:0.#}\" x2=\"{x:0.#}\" y2=\"{Bottom:0.#}\" stroke=\"#e6e6e6\"/>");
-            if (decade % labelEvery == 0)
+            if ((decade - (int)LoadFrom) % labelEvery == 0)
             {
                 page.Append(CultureInfo.InvariantCulture, $"<text x=\"{x:0.#}\" y=\"{Bottom + 16:0.#}\" text-anchor=\"middle\">{Short(decade)}</text>\n");
             }
@@ -58,7 +58,7 @@ internal sealed record LogPlot(double Left, double Top, double Width, double Hei
     /// <summary>Stretches of load, over the whole height.</summary>
     public void Stretches(StringBuilder page, CheaperLoads loads, string colour)
     {
-        foreach (LoadInterval interval in loads.Intervals.Where(i => Math.Log10(i.From) < LoadTo))
+        foreach (LoadInterval interval in loads.Intervals.Where(i => Math.Log10(i.From) < LoadTo && Math.Log10(i.To) > LoadFrom))
         {
             page.Append(CultureInfo.InvariantCulture, $"<rect x=\"{X(interval.From):0.#}\" y=\"{Top:0.#}\" width=\"{Math.Max(1, X(interval.To) - X(interval.From)):0.#}\" height=\"{Height:0.#}\" fill=\"{colour}\" fill-opacity=\".2\"/>\n");
         }

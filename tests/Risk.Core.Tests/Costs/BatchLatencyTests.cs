@@ -52,7 +52,7 @@ public sealed class BatchLatencyTests
     {
         Random random = new(7);
         double gap = 1e6 / perSecond, now = 0;
-        int batches = Math.Max(20_000, 200_000 / batch);
+        int batches = Math.Max(10_000, 200_000 / batch);
         double[] free = new double[devices], latencies = new double[batches * batch], waited = new double[batch];
         for (int b = 0; b < batches; b++)
         {

@@ -71,14 +71,15 @@ public sealed class FleetPlanTests
         // 40,000 a second at 50, 100 or 400 µs, half used: 4, 8 or 32 cards.
         FleetOption only = new FleetPlan(s_hours, s_core, 1, 50_000, 0.5).Only(Device(0.3, new CostPoint(1, 100, 400, 0, 0, null, 50, 400)))!;
         Assert.Equal(new Estimate(4, 8, 32), only.Accelerators);
-        Assert.Equal(new Estimate(4, 8, 32) * (0.3 * 730.5), only.Cost.Money);
+        Assert.Equal(8 * 0.3 * 730.5, only.Cost.Money.Value, 1e-6);
+        Assert.Equal(32 * 0.3 * 730.5, only.Cost.Money.High, 1e-6);
     }
 
     [Fact]
     public void Deadline_IsMetThroughTheDay_QueueIncluded()
     {
         FleetPlan plan = new(s_hours, s_core, 4, 5_000, 0.9);
-        foreach (FleetOption option in (FleetOption?[])[plan.CpuOnly(), plan.Only(s_card), plan.Mixed(s_card)])
+        foreach (FleetOption? option in (FleetOption?[])[plan.CpuOnly(), plan.Only(s_card), plan.Mixed(s_card)])
             Assert.InRange(option!.Peak.P99, 100, 5_000);
         // 1 ms a row, 900 rows a second, nine tenths used: one card would do, and queue for 21 ms.
         IReadOnlyList<(double, double)> steady = [(900, 900)];
