@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Risk.Core.Log;
 using Risk.Core.Transactions;
 using Risk.Storage.Tests.Log;
@@ -82,6 +83,47 @@ public abstract class DecisionStoreContract : LogFolderFixture
         latter.Dispose();
         using IDecisionLog third = one.Open(0, "three");
         AssertHoldsInOrder(third, 11);
+    }
+
+    [StoreTheory]
+    [InlineData(10)]
+    [InlineData(256)]
+    [InlineData(700)]
+    public void ReadBesideTheOwner_HasEveryCommit(int count)
+    {
+        using IDecisionStore store = OpenStore();
+        IDecisionLog log = store.Open(0, "");
+        Append(log, count);
+        Append(log, 3);
+        AssertReads(count + 3);
+        log.Dispose();
+        log = store.Open(0, "");
+        Append(log, 2);
+        AssertReads(count + 5);
+        Append(log, 4, commit: false);
+        AssertReads(count + 5);
+        log.Dispose();
+        AssertReads(count + 5);
+
+        void AssertReads(long size)
+        {
+            using IDecisionStore other = OpenStore();
+            foreach (long from in new[] { 0, 1, size - 6, size - 1, size })
+            {
+                using IDecisionLogReader reader = other.Read(0, from)!;
+                Assert.Equal(size, reader.End);
+                for (long sequence = from; sequence < size; sequence++)
+                {
+                    Assert.True(reader.Read());
+                    Assert.Equal(sequence, reader.Sequence);
+                    Assert.Equal(RecordFault.None, DecisionRecordCodec.Read(reader.Record, out DecisionRecord record));
+                    Assert.Equal(sequence, record.Sequence);
+                    Assert.Equal(SHA256.HashData(reader.Payload), record.Commitment);
+                }
+
+                Assert.False(reader.Read());
+            }
+        }
     }
 
     [StoreFact]

@@ -73,9 +73,8 @@ internal sealed class FileDecisionStore(string directory, string stream, Decisio
         return owners;
     }
 
-    /// <summary>Up to the last checkpoint, at most a second old.</summary>
     public IDecisionLogReader? Read(int partition, long from) =>
-        File.Exists(new LogFolder(FolderOf(partition)).Checkpoint) ? DecisionLogReader.Open(FolderOf(partition), from) : null;
+        new LogFolder(FolderOf(partition)) is var folder && File.Exists(folder.Checkpoint) ? DecisionLogReader.OpenToLastCommit(folder, from) : null;
 
     /// <summary>Always false: files keep no index by event.</summary>
     public bool TryFind(in EntityKey eventKey, LogEntry entry) => false;
