@@ -9,17 +9,15 @@ Attention over the card's last 16 payments of 30 days (amount and age of each), 
 the forest reads, too. The graph takes flat rows; it splits, scales and fills in what is missing by itself, and consists of
 operators that every accelerator's execution provider has (no recurrent cell: WebGPU, for one, has no kernel for it).
 
-Protocol, test rows and measures are those of ../card-fraud/train.py, from where they are taken. Two models are measured,
-`published` trained on the training week alone, `shipped` on all history that ends with it. Nothing was chosen on the test
-week. One thread and fixed seeds: the same machine and library give the same bytes.
+Protocol, test rows and measures are those of ../protocol.py. One thread and fixed seeds: the same machine and library give
+the same bytes. With --without-history the 16 payments are taken away in training and test and the measures of the test week
+are said, nothing is written: what they add is the difference to model.json. On this stream that is nothing (2026-11-22, test
+week, with and without: AUC .9052 and .9053, average precision .7521 and .7524, card precision .3043 and .3043): the
+structured features already say what the payments before say about a fraud.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,10 +28,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-_spec = importlib.util.spec_from_file_location("card_fraud", Path(__file__).resolve().parent.parent / "card-fraud" / "train.py")
-forest = importlib.util.module_from_spec(_spec)
-sys.modules["card_fraud"] = forest
-_spec.loader.exec_module(forest)
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import protocol  # noqa: E402
 
 NAME, VERSION = "card-fraud-sequence", "1"
 STEPS = 16
@@ -77,6 +74,7 @@ class Prepared(nn.Module):
         mean, std = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
         for group in (slice(len(STRUCTURED), len(STRUCTURED) + STEPS), slice(len(STRUCTURED) + STEPS, None)):
             mean[group], std[group] = np.nanmean(values[:, group]), np.nanstd(values[:, group])
+        mean, std = np.nan_to_num(mean), np.nan_to_num(std)  # of a column that nobody has (--without-history)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(1 / np.maximum(std, 1e-3), dtype=torch.float32))
 
@@ -299,7 +297,7 @@ def expected_scores(model: Model, rows: np.ndarray) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------- the bundle
 
 
-def golden_rows(rows: Any, test: np.ndarray, margin: np.ndarray) -> np.ndarray:
+def golden_rows(rows: protocol.Rows, test: np.ndarray, margin: np.ndarray) -> np.ndarray:
     """Real rows over the whole range of scores; rows with each feature missing, with shorter and shorter histories, and extreme ones."""
     random = np.random.RandomState(1)
     by_score = test[np.argsort(-margin, kind="stable")]
@@ -319,117 +317,36 @@ def golden_rows(rows: Any, test: np.ndarray, margin: np.ndarray) -> np.ndarray:
     return np.array(result, np.float32)
 
 
-def read_rows(features: Path, transactions: Path) -> Any:
-    """The training file of `risk features`, its columns in the order of INPUTS."""
-    table = forest.pd.read_csv(features, usecols=["transaction_id", "time", "label", *INPUTS], float_precision="round_trip",
-                               dtype={name: np.float32 for name in INPUTS} | {"transaction_id": np.int64, "time": str, "label": np.int8})
-    owner = forest.pd.read_csv(transactions, usecols=["transaction_id", "customer_id"], index_col="transaction_id")
-    return forest.Rows(
-        names=INPUTS, features=np.ascontiguousarray(table[INPUTS].to_numpy(np.float32)), label=table["label"].to_numpy(),
-        customer=owner["customer_id"].loc[table["transaction_id"]].to_numpy(),
-        day=table["time"].str.slice(0, 10).to_numpy("datetime64[D]").astype(np.int64))
-
-
-def train_on(rows: Any, first: int, last: int, recipe: tuple[int, float]) -> Model:
-    selected = rows.between(first, last)
-    return train(rows.features[selected], rows.label[selected], recipe)
-
-
-def build(rows: Any) -> dict[str, bytes]:
+def build(rows: protocol.Rows) -> dict[str, bytes]:
     """Trains, measures and returns the bundle's files by name."""
-    history, week = forest.day_number(forest.HISTORY_START), forest.day_number(forest.TRAIN_WEEK_START)
-    validation, margins, labels = [], [], []
-    for start in forest.VALIDATION:
-        first = forest.day_number(start)
-        everyone = rows.between(first + 14, first + 20)
-        test = forest.protocol_test_rows(rows, first)
-        published = train_on(rows, first, first + 6, PUBLISHED).margin(rows.features[test])
-        shipped = train_on(rows, history, first + 6, SHIPPED).margin(rows.features[everyone])
-        margins.append(shipped)
-        labels.append(rows.label[everyone])
-        validation.append({
-            "testWeek": str(np.datetime64(first + 14, "D")),
-            "published": forest.measure(rows, test, published),
-            "shipped": forest.measure(rows, test, shipped[np.searchsorted(everyone, test)]),
-        })
-        forest.say(f"validation {validation[-1]}")
-    a, b = forest.fit_platt(np.concatenate(margins), np.concatenate(labels))
-    calibrated = 1 / (1 + np.exp(-(a * np.concatenate(margins).astype(np.float64) + b)))
+    judged = protocol.judge(rows, lambda selected, which: train_on(rows, selected, which))
+    model = judged.model
+    golden = golden_rows(rows, judged.test, judged.margin)
+    return protocol.bundle(
+        NAME, VERSION, rows, judged, to_onnx(model).SerializeToString(deterministic=True), golden, expected_scores(model, golden),
+        form={"attentionHeads": HEADS, "width": WIDTH, "steps": STEPS, "members": MEMBERS,
+              "parameters": sum(p.numel() for m in model.members for p in m.parameters())},
+        trained_with={"torch": torch.__version__, "epochs": SHIPPED[0], "negativesKept": SHIPPED[1],
+                      "published": {"epochs": PUBLISHED[0], "negativesKept": PUBLISHED[1]}})
 
-    test = forest.protocol_test_rows(rows, week)
-    model = train_on(rows, history, week + 6, SHIPPED)
-    margin = model.margin(rows.features[test])
-    metrics = {
-        "published": forest.measure(rows, test, train_on(rows, week, week + 6, PUBLISHED).margin(rows.features[test])),
-        "shipped": forest.measure(rows, test, margin),
-    }
-    forest.say(f"test week, {len(test)} rows, {int(rows.label[test].sum())} frauds: {metrics}")
 
-    onnx_bytes = to_onnx(model).SerializeToString(deterministic=True)
-    golden = golden_rows(rows, test, margin)
-    trained = rows.between(history, week + 6)
-    description = {
-        "name": NAME,
-        "version": VERSION,
-        "purpose": "fraud",
-        "owner": "card payments fraud team",
-        "developer": "Risk project",
-        "validator": "model validation, independent of the developer",
-        "materiality": "high",
-        "licence": "Apache-2.0",
-        "model": "model.onnx",
-        "digest": "sha256:" + hashlib.sha256(onnx_bytes).hexdigest(),
-        "inputs": INPUTS,
-        "output": "score",
-        "calibration": {"method": "platt", "a": a, "b": b},
-        "form": {"attentionHeads": HEADS, "width": WIDTH, "steps": STEPS, "members": MEMBERS,
-                 "parameters": sum(p.numel() for m in model.members for p in m.parameters())},
-        "trainedWith": {"torch": torch.__version__, "epochs": SHIPPED[0], "negativesKept": SHIPPED[1], "published": {"epochs": PUBLISHED[0], "negativesKept": PUBLISHED[1]}},
-        "trainingData": {
-            "source": "streams/card-payments, simulated (Fraud Detection Handbook)",
-            "from": forest.HISTORY_START,
-            "to": str(np.datetime64(week + 6, "D")),
-            "rows": int(len(trained)),
-            "frauds": int(rows.label[trained].sum()),
-            "labelDelay": "7d",
-        },
-        "protocol": {
-            "trainWeek": [forest.TRAIN_WEEK_START, str(np.datetime64(week + 6, "D"))],
-            "testWeek": [str(np.datetime64(week + 14, "D")), str(np.datetime64(week + 20, "D"))],
-            "testRows": int(len(test)),
-            "testFrauds": int(rows.label[test].sum()),
-            "knownCompromisedCards": "left out of the test day by day",
-        },
-        "metrics": metrics,
-        "validation": {"weeks": validation, "operatingPoints": forest.operating_points(calibrated, np.concatenate(labels))},
-    }
-    return {
-        "model.onnx": onnx_bytes,
-        "model.json": (json.dumps(description, indent=2) + "\n").encode(),
-        "golden.csv": forest.golden_csv(INPUTS, golden, expected_scores(model, golden)).encode(),
-    }
+def train_on(rows: protocol.Rows, selected: np.ndarray, which: str) -> Model:
+    return train(rows.features[selected], rows.label[selected], PUBLISHED if which == "published" else SHIPPED)
+
+
+def without_history(rows: protocol.Rows) -> int:
+    """The same networks, protocol and seeds with every card's past payments missing; says the measures of the test week."""
+    rows.features[:, len(STRUCTURED):] = np.nan
+    protocol.on_test_week(rows, lambda selected, which: train_on(rows, selected, which))
+    return 0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--features", type=Path, required=True, help="what `risk features --stream card-payments-sequence` wrote")
-    parser.add_argument("--transactions", type=Path, required=True, help="the stream, for customer_id")
-    parser.add_argument("--out", type=Path, required=True, help="the bundle's directory")
-    parser.add_argument("--check", action="store_true", help="train again and compare with --out; 1 if a byte differs")
+    parser = protocol.arguments(__doc__)
+    parser.add_argument("--without-history", action="store_true", help="measure what the 16 payments add; writes nothing")
     options = parser.parse_args()
-
-    rows = read_rows(options.features, options.transactions)
-    forest.say(f"{len(rows.label)} rows, {len(rows.names)} features, {int(rows.label.sum())} frauds")
-    files = build(rows)
-    if options.check:
-        differing = [name for name, content in files.items() if forest.without_variants(name, (options.out / name).read_bytes()) != content]
-        forest.say("identical" if not differing else f"different: {', '.join(differing)}")
-        return 1 if differing else 0
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (options.out / name).write_bytes(content)
-    forest.say(f"written to {options.out}")
-    return 0
+    rows = protocol.read_rows(options.features, options.transactions, lambda names: INPUTS)
+    return without_history(rows) if options.without_history else protocol.write(rows, build, options.out, options.check)
 
 
 if __name__ == "__main__":

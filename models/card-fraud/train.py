@@ -8,45 +8,27 @@
 
 The same input gives the same bytes: one thread, a fixed seed, nothing in the files that varies by run.
 
-Protocol (Fraud Detection Handbook, Le Borgne, Siblini, Lebichot, Bontempi, 2022, chapters 3 and 5,
-https://github.com/Fraud-Detection-Handbook/fraud-detection-handbook): train on the days 2018-07-25 to
-07-31, wait 7 days for the labels, test on 08-08 to 08-14. Cards with a fraud in the training week are left
-out of the test, and so are, day by day, those whose fraud has become known since. 58,264 rows, 385 frauds.
-Two models are measured on that week:
-
-  published  trained on the training week alone: what the handbook's table compares
-  shipped    trained on all history that ends with the training week (its labels are known on 08-08)
-
-Nothing is chosen on the test week. Features, rounds, depth and calibration come from validation weeks with the
-same gap that end on 07-31 at the latest, each judged by models trained only on what was known then.
+Protocol, test rows and measures are those of ../protocol.py.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import json
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import pandas as pd
 import xgboost as xgb
 from onnx import TensorProto, helper
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import protocol  # noqa: E402
 
 NAME, VERSION = "card-fraud", "1"
-
-# The handbook's windows reach back 30 + 7 days, so rows before this day have seen too little history.
-HISTORY_START = "2018-05-10"
-TRAIN_WEEK_START = "2018-07-25"
-# First days of the training weeks whose test weeks calibrate and are reported in model.json; all end before the test week.
-VALIDATION = ("2018-06-27", "2018-07-04", "2018-07-11")
 
 # In the catalog (the handbook's, or steps towards a ratio), but no inputs. Frauds at terminals come in clusters, so there
 # are few independent ones, and what says who a terminal or customer is, rather than what happened, lets trees learn single
@@ -88,76 +70,6 @@ SHIPPED = Recipe(120, {"max_depth": 5, "eta": 0.06, "min_child_weight": 8, "subs
 CAPACITY_FEATURES, CAPACITY_THRESHOLDS, CAPACITY_DEPTH = 63, 255, 6
 
 
-def say(text: str) -> None:
-    """Progress goes to standard error."""
-    print(text, file=sys.stderr, flush=True)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The as-of feature rows in source order; `day` counts from 1970-01-01."""
-
-    names: list[str]
-    features: np.ndarray  # float32 [rows, features], NaN = missing
-    label: np.ndarray
-    customer: np.ndarray
-    day: np.ndarray
-
-    def between(self, first: int, last: int) -> np.ndarray:
-        """Row numbers of the days first..last, both included."""
-        return np.flatnonzero((self.day >= first) & (self.day <= last))
-
-
-def read_rows(features: Path, transactions: Path) -> Rows:
-    """Reads the feature file of `risk features` and joins the customer by transaction_id."""
-    names = list(pd.read_csv(features, nrows=0).columns)
-    if names[:2] != ["transaction_id", "time"] or names[-1] != "label":
-        raise SystemExit(f"{features}: expected columns transaction_id, time, features, label; found {names}")
-    inputs = [name for name in names[2:-1] if name not in NOT_INPUTS]
-    types = {name: np.float32 for name in inputs} | {"transaction_id": np.int64, "time": str, "label": np.int8}
-    table = pd.read_csv(features, usecols=list(types), dtype=types, float_precision="round_trip")
-    owner = pd.read_csv(transactions, usecols=["transaction_id", "customer_id"], index_col="transaction_id")
-    return Rows(
-        names=inputs,
-        features=np.ascontiguousarray(table[inputs].to_numpy(np.float32)),
-        label=table["label"].to_numpy(),
-        customer=owner["customer_id"].loc[table["transaction_id"]].to_numpy(),
-        day=table["time"].str.slice(0, 10).to_numpy("datetime64[D]").astype(np.int64),
-    )
-
-
-def day_number(day: str) -> int:
-    return int(np.datetime64(day, "D").astype(np.int64))
-
-
-def protocol_test_rows(rows: Rows, train_start: int, days: int = 7, delay: int = 7) -> np.ndarray:
-    """Row numbers of the test week of the handbook's `get_train_test_set`."""
-    train = rows.between(train_start, train_start + days - 1)
-    known = set(rows.customer[train[rows.label[train] == 1]].tolist())
-    kept: list[np.ndarray] = []
-    for offset in range(days):
-        became_known = rows.between(train_start + days + offset - 1, train_start + days + offset - 1)
-        known.update(rows.customer[became_known[rows.label[became_known] == 1]].tolist())
-        test_day = train_start + days + delay + offset
-        today = rows.between(test_day, test_day)
-        kept.append(today[~np.isin(rows.customer[today], list(known))])
-    return np.concatenate(kept)
-
-
-def card_precision(rows: Rows, test: np.ndarray, score: np.ndarray, top: int = 100) -> float:
-    """Mean over days of the share of compromised cards among the `top` cards; cards found earlier are left out."""
-    table = pd.DataFrame({"day": rows.day[test], "card": rows.customer[test], "fraud": rows.label[test], "score": score})
-    found: set[int] = set()
-    precisions: list[float] = []
-    for _, today in table.groupby("day"):
-        cards = today[~today["card"].isin(found)].groupby("card")[["score", "fraud"]].max()
-        first = cards.sort_values("score", ascending=False, kind="stable").head(top)
-        hits = first.index[first["fraud"] == 1]
-        found.update(hits.tolist())
-        precisions.append(len(hits) / top)
-    return float(np.mean(precisions))
-
-
 def bin_edges(values: np.ndarray, label: np.ndarray) -> np.ndarray:
     """
     At most 255 candidate thresholds of a feature, ascending: quantiles of all rows, of the frauds, and of the upper tail.
@@ -175,7 +87,7 @@ def bin_edges(values: np.ndarray, label: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate(parts).astype(np.float32))
 
 
-def train(rows: Rows, selected: np.ndarray, recipe: Recipe) -> xgb.Booster:
+def train(rows: protocol.Rows, selected: np.ndarray, recipe: Recipe) -> xgb.Booster:
     """Trains on the edge at or below each value: a split at an edge separates the rows as it separates the edges."""
     binned = rows.features[selected]
     for column in range(binned.shape[1]):
@@ -190,20 +102,6 @@ def train(rows: Rows, selected: np.ndarray, recipe: Recipe) -> xgb.Booster:
 
 def margin_of(model: xgb.Booster, features: np.ndarray) -> np.ndarray:
     return model.predict(xgb.DMatrix(features, nthread=1), output_margin=True)
-
-
-def measure(rows: Rows, test: np.ndarray, score: np.ndarray) -> dict[str, float]:
-    return {
-        "aucRoc": round(float(roc_auc_score(rows.label[test], score)), 4),
-        "averagePrecision": round(float(average_precision_score(rows.label[test], score)), 4),
-        "cardPrecisionAt100": round(card_precision(rows, test, score), 4),
-    }
-
-
-def fit_platt(margin: np.ndarray, label: np.ndarray) -> tuple[float, float]:
-    """a, b of p = sigmoid(a·margin + b)."""
-    fit = LogisticRegression(C=1e6, tol=1e-8, max_iter=1000).fit(margin.reshape(-1, 1).astype(np.float64), label)
-    return round(float(fit.coef_[0, 0]), 6), round(float(fit.intercept_[0]), 6)
 
 
 # ------------------------------------------------------------------------------------------------ ONNX
@@ -286,7 +184,7 @@ def depth_of(model: onnx.ModelProto) -> int:
     return deepest
 
 
-def golden_rows(rows: Rows, test: np.ndarray, margin: np.ndarray, thresholds: dict[int, np.ndarray]) -> np.ndarray:
+def golden_rows(rows: protocol.Rows, test: np.ndarray, margin: np.ndarray, thresholds: dict[int, np.ndarray]) -> np.ndarray:
     """Real rows over the whole range of scores, and edge rows: missing, zero, extreme, on and beside each kind of threshold."""
     random = np.random.RandomState(1)
     by_score = test[np.argsort(-margin, kind="stable")]
@@ -320,153 +218,38 @@ def golden_rows(rows: Rows, test: np.ndarray, margin: np.ndarray, thresholds: di
     return np.array(result, np.float32)
 
 
-def number_text(value: float) -> str:
-    return "NaN" if np.isnan(value) else f"{value:.9g}"
+class Forest:
+    """A trained model as the protocol wants it."""
+
+    def __init__(self, booster: xgb.Booster) -> None:
+        self.booster = booster
+
+    def margin(self, features: np.ndarray) -> np.ndarray:
+        return self.booster.predict(xgb.DMatrix(features, nthread=1), output_margin=True)
 
 
-def golden_csv(names: list[str], features: np.ndarray, score: np.ndarray) -> str:
-    lines = [",".join([*names, "score"])]
-    lines += [",".join([*map(number_text, row), number_text(expected)]) for row, expected in zip(features, score)]
-    return "\n".join(lines) + "\n"
-
-
-# ------------------------------------------------------------------------------------------------ the bundle
-
-
-def operating_points(calibrated: np.ndarray, label: np.ndarray) -> list[dict[str, float]]:
-    """What a threshold would have meant: share of transactions at or above it, precision, recall."""
-    points: list[dict[str, float]] = []
-    for threshold in (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95):
-        hit = calibrated >= threshold
-        points.append({
-            "threshold": threshold,
-            "share": round(float(hit.mean()), 5),
-            "precision": round(float(label[hit].mean()), 4) if hit.any() else 0.0,
-            "recall": round(float(label[hit].sum() / label.sum()), 4),
-        })
-    return points
-
-
-def build(rows: Rows) -> dict[str, bytes]:
+def build(rows: protocol.Rows) -> dict[str, bytes]:
     """Trains, measures and returns the bundle's files by name."""
     if len(rows.names) > CAPACITY_FEATURES:
         raise SystemExit(f"{len(rows.names)} features; the forest kernel reads {CAPACITY_FEATURES}")
-    history, week = day_number(HISTORY_START), day_number(TRAIN_WEEK_START)
-
-    validation: list[dict[str, Any]] = []
-    margins: list[np.ndarray] = []
-    labels: list[np.ndarray] = []
-    for start in VALIDATION:
-        first = day_number(start)
-        everyone = rows.between(first + 14, first + 20)
-        test = protocol_test_rows(rows, first)
-        place = np.searchsorted(everyone, test)
-        published = margin_of(train(rows, rows.between(first, first + 6), PUBLISHED), rows.features[test])
-        shipped = margin_of(train(rows, rows.between(history, first + 6), SHIPPED), rows.features[everyone])
-        margins.append(shipped)
-        labels.append(rows.label[everyone])
-        validation.append({
-            "testWeek": str(np.datetime64(first + 14, "D")),
-            "published": measure(rows, test, published),
-            "shipped": measure(rows, test, shipped[place]),
-        })
-        say(f"validation {validation[-1]}")
-    a, b = fit_platt(np.concatenate(margins), np.concatenate(labels))
-    calibrated = 1 / (1 + np.exp(-(a * np.concatenate(margins).astype(np.float64) + b)))
-    points = operating_points(calibrated, np.concatenate(labels))
-    for point in points:
-        say(f"on the validation weeks {point}")
-
-    test = protocol_test_rows(rows, week)
-    published = train(rows, rows.between(week, week + 6), PUBLISHED)
-    model = train(rows, rows.between(history, week + 6), SHIPPED)
-    margin = margin_of(model, rows.features[test])
-    metrics = {
-        "published": measure(rows, test, margin_of(published, rows.features[test])),
-        "shipped": measure(rows, test, margin),
-    }
-    say(f"test week, {len(test)} rows, {int(rows.label[test].sum())} frauds: {metrics}")
-
-    graph = to_onnx(model, rows.names)
+    judged = protocol.judge(rows, lambda selected, which: Forest(train(rows, selected, PUBLISHED if which == "published" else SHIPPED)))
+    graph = to_onnx(judged.model.booster, rows.names)
     thresholds = thresholds_of(graph)
     most, depth = max(map(len, thresholds.values())), depth_of(graph)
     if most > CAPACITY_THRESHOLDS or depth > CAPACITY_DEPTH:
         raise SystemExit(f"{most} thresholds on one feature, depth {depth}: too many for the forest kernel")
-    onnx_bytes = graph.SerializeToString(deterministic=True)
-    golden = golden_rows(rows, test, margin, thresholds)
-    expected = model.predict(xgb.DMatrix(golden, nthread=1))
-
-    description = {
-        "name": NAME,
-        "version": VERSION,
-        "purpose": "fraud",
-        "owner": "card payments fraud team",
-        "developer": "Risk project",
-        "validator": "model validation, independent of the developer",
-        "materiality": "high",
-        "licence": "Apache-2.0",
-        "model": "model.onnx",
-        "digest": "sha256:" + hashlib.sha256(onnx_bytes).hexdigest(),
-        "inputs": rows.names,
-        "output": "score",
-        "calibration": {"method": "platt", "a": a, "b": b},
-        "form": {"trees": SHIPPED.rounds, "depth": depth, "features": len(rows.names), "thresholdsMax": most},
-        "trainedWith": {"xgboost": xgb.__version__, "rounds": SHIPPED.rounds,
-                        "parameters": {**COMMON, **SHIPPED.parameters}},
-        "trainingData": {
-            "source": "streams/card-payments, simulated (Fraud Detection Handbook)",
-            "from": HISTORY_START,
-            "to": str(np.datetime64(week + 6, "D")),
-            "rows": int(len(rows.between(history, week + 6))),
-            "frauds": int(rows.label[rows.between(history, week + 6)].sum()),
-            "labelDelay": "7d",
-        },
-        "protocol": {
-            "trainWeek": [TRAIN_WEEK_START, str(np.datetime64(week + 6, "D"))],
-            "testWeek": [str(np.datetime64(week + 14, "D")), str(np.datetime64(week + 20, "D"))],
-            "testRows": int(len(test)),
-            "testFrauds": int(rows.label[test].sum()),
-            "knownCompromisedCards": "left out of the test day by day",
-        },
-        "metrics": metrics,
-        "validation": {"weeks": validation, "operatingPoints": points},
-    }
-    return {
-        "model.onnx": onnx_bytes,
-        "model.json": (json.dumps(description, indent=2) + "\n").encode(),
-        "golden.csv": golden_csv(rows.names, golden, expected).encode(),
-    }
-
-
-def without_variants(name: str, content: bytes) -> bytes:
-    """The file as this script writes it: `risk model convert` adds to the manifest later."""
-    if name != "model.json":
-        return content
-    manifest = json.loads(content)
-    manifest.pop("variants", None)
-    return (json.dumps(manifest, indent=2) + "\n").encode()
+    golden = golden_rows(rows, judged.test, judged.margin, thresholds)
+    return protocol.bundle(
+        NAME, VERSION, rows, judged, graph.SerializeToString(deterministic=True),
+        golden, judged.model.booster.predict(xgb.DMatrix(golden, nthread=1)),
+        form={"trees": SHIPPED.rounds, "depth": depth, "features": len(rows.names), "thresholdsMax": most},
+        trained_with={"xgboost": xgb.__version__, "rounds": SHIPPED.rounds, "parameters": {**COMMON, **SHIPPED.parameters}})
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--features", type=Path, required=True, help="what `risk features` wrote")
-    parser.add_argument("--transactions", type=Path, required=True, help="the stream, for customer_id")
-    parser.add_argument("--out", type=Path, required=True, help="the bundle's directory")
-    parser.add_argument("--check", action="store_true", help="train again and compare with --out; 1 if a byte differs")
-    options = parser.parse_args()
-
-    rows = read_rows(options.features, options.transactions)
-    say(f"{len(rows.label)} rows, {len(rows.names)} features, {int(rows.label.sum())} frauds")
-    files = build(rows)
-    if options.check:
-        differing = [name for name, content in files.items() if without_variants(name, (options.out / name).read_bytes()) != content]
-        say("identical" if not differing else f"different: {', '.join(differing)}")
-        return 1 if differing else 0
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (options.out / name).write_bytes(content)
-    say(f"written to {options.out}")
-    return 0
+    options = protocol.arguments(__doc__).parse_args()
+    rows = protocol.read_rows(options.features, options.transactions, lambda names: [name for name in names if name not in NOT_INPUTS])
+    return protocol.write(rows, build, options.out, options.check)
 
 
 if __name__ == "__main__":

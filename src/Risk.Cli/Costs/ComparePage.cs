@@ -42,13 +42,12 @@ internal static class ComparePage
 
     private static void Rows(StringBuilder page, Comparison comparison)
     {
-        page.Append("<table><tr><th>device</th><th>basis</th><th></th><th class=\"n\">1,000 decisions, millionths</th><th class=\"n\">J per 1,000</th><th class=\"n\">needs</th><th class=\"n\">batch</th><th class=\"n\">p50, p99</th><th class=\"n\">cheaper at loads /s</th><th class=\"n\">for good from</th><th class=\"n\">p50, p99 there</th></tr>\n");
+        page.Append("<table><tr><th>device</th><th>basis</th><th></th><th class=\"n\">1,000 decisions, millionths</th><th class=\"n\">J per 1,000</th><th class=\"n\">needs, batch</th><th class=\"n\">p50, p99</th><th class=\"n\">cheaper at loads /s</th><th class=\"n\">for good from</th><th class=\"n\">p50, p99 there</th></tr>\n");
         foreach (ComparedDevice row in comparison.Devices)
         {
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(row.Device.Profile.Name)}<br><span class=\"m\">{Text(row.Device.Profile.Device)}</span></td><td>{Numbers.Basis(row.Device.Profile.Basis)}</td><td>{(row.Device.Rates.Tenure == Tenure.Owned ? "owned" : "rented")}</td>");
+            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(row.Device.Profile.Name)}<br><span class=\"m\">{Text(row.Device.Profile.Device)}</span></td><td>{Numbers.Basis(row.Device.Profile.Basis)}</td><td>{Numbers.Word(row.Device.Rates.Tenure)}</td>");
             Cells(page,
-                Numbers.Millionths(row.PerThousand), row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "", row.At is { } at ? Numbers.Of(at.DeviceCount) + (row.Device.IsDivisible ? " cores" : "") : "",
-                row.At?.Batch.ToString(CultureInfo.InvariantCulture) ?? "", row.At is { } point ? Numbers.Latency(point.Latency) : "",
+                Numbers.Millionths(row.PerThousand), row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "", row.At is { } at ? $"{Numbers.Of(at.DeviceCount)}{(row.Device.IsDivisible ? " cores" : "")}, {at.Batch}" : "", row.At is { } point ? Numbers.Latency(point.Latency) : "",
                 row.BreakEven is { } even ? Numbers.Intervals(even.Expected) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "",
                 row.AtBreakEven is { } there ? Numbers.Latency(there.Latency) : "");
             page.Append("</tr>\n");

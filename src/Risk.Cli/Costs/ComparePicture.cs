@@ -76,7 +76,7 @@ internal static class ComparePicture
     {
         BreakEven even = device.Device.BreakEven!;
         page.Append(CultureInfo.InvariantCulture, $"<svg viewBox=\"0 0 {PanelWidth} {PanelHeight}\" role=\"img\" aria-label=\"{ComparePage.Text(device.Name)} beside the CPU\" font-family=\"system-ui,sans-serif\" font-size=\"11\">\n");
-        page.Append(CultureInfo.InvariantCulture, $"<text x=\"{plot.Left:0.#}\" y=\"16\" font-size=\"13\" font-weight=\"600\" fill=\"{device.Colour}\">{ComparePage.Text(device.Name)}</text><text x=\"{PanelWidth - 12}\" y=\"16\" text-anchor=\"end\" fill=\"#666\">{Numbers.Basis(device.Basis)}, {(device.Device.Device.Rates.Tenure == Tenure.Owned ? "owned" : "rented")}</text>\n");
+        page.Append(CultureInfo.InvariantCulture, $"<text x=\"{plot.Left:0.#}\" y=\"16\" font-size=\"13\" font-weight=\"600\" fill=\"{device.Colour}\">{ComparePage.Text(device.Name)}</text><text x=\"{PanelWidth - 12}\" y=\"16\" text-anchor=\"end\" fill=\"#666\">{Numbers.Basis(device.Basis)}, {Numbers.Word(device.Device.Device.Rates.Tenure)}</text>\n");
         page.Append(CultureInfo.InvariantCulture, $"<text x=\"{plot.Left:0.#}\" y=\"33\" fill=\"#444\">{ComparePage.Text(device.Line.Count == 0 ? "too slow for the deadline" : Words(even))}</text>\n");
         plot.Grid(page, 2);
         plot.Stretches(page, even.Expected, CheaperColour);

@@ -49,5 +49,7 @@ internal static class Numbers
 
     public static string Micros(double micros) => micros >= 1000 ? $"{Of(micros / 1000)} ms" : $"{Of(micros)} µs";
 
+    public static string Word(Tenure tenure) => tenure == Tenure.Owned ? "owned" : "rented";
+
     public static string Basis(FigureBasis basis) => basis switch { FigureBasis.Measured => "measured", FigureBasis.Published => "published", _ => "assumed" };
 }

@@ -38,7 +38,7 @@ internal static class PlanCommand
         var options = new List<Option>();
         if (plan.CpuOnly() is { } cpu)
         {
-            options.Add(new Option($"CPU only ({inputs.CpuMachine.Name})", Word(inputs.CpuMachine.Tenure), inputs.CpuDevice.Profile.Basis, cpu));
+            options.Add(new Option($"CPU only ({inputs.CpuMachine.Name})", Numbers.Word(inputs.CpuMachine.Tenure), inputs.CpuDevice.Profile.Basis, cpu));
         }
 
         IEnumerable<string> names = context.Get(Fleet)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(name => name != "cpu" && name != inputs.CpuDevice.Profile.Name) ?? inputs.AcceleratorNames;
@@ -54,12 +54,12 @@ internal static class PlanCommand
 
                 if (plan.Only(device) is { } only)
                 {
-                    options.Add(new Option($"{name} only", Word(tenure), device.Profile.Basis, only));
+                    options.Add(new Option($"{name} only", Numbers.Word(tenure), device.Profile.Basis, only));
                 }
 
                 if (plan.Mixed(device) is { } mixed && mixed.CoreCount > 0)
                 {
-                    options.Add(new Option($"{name} with CPU", Word(tenure), device.Profile.Basis, mixed));
+                    options.Add(new Option($"{name} with CPU", Numbers.Word(tenure), device.Profile.Basis, mixed));
                 }
             }
         }
@@ -110,6 +110,15 @@ internal static class PlanCommand
         {
             Option best = options[0];
             output.WriteLine($"Cheapest: {best.Name}, {best.Tenure}, {Numbers.Range(best.Fleet.Cost.MoneyScaled)} {inputs.Book.Currency} a month; switching off what an hour does not need saves {Numbers.Of(best.Fleet.Cost.Saving.Value)}.");
+        }
+
+        // Sorted: the first of each way is its cheapest.
+        foreach (IGrouping<string?, Option> device in options.Where(o => o.Fleet.Accelerator is not null).GroupBy(o => o.Fleet.Accelerator!.Profile.Name))
+        {
+            if (device.FirstOrDefault(o => o.Tenure == Numbers.Word(Tenure.Owned)) is { } bought && device.FirstOrDefault(o => o.Tenure == Numbers.Word(Tenure.Rented)) is { } rented)
+            {
+                output.WriteLine($"{device.Key}: bought {Numbers.Range(bought.Fleet.Cost.MoneyScaled)}, rented {Numbers.Range(rented.Fleet.Cost.MoneyScaled)} a month.");
+            }
         }
     }
 
@@ -171,6 +180,4 @@ internal static class PlanCommand
     }
 
     private static string Count(Estimate count) => count.Low == count.High ? Numbers.Of(count.Value) : Numbers.Range(count);
-
-    private static string Word(Tenure tenure) => tenure == Tenure.Owned ? "owned" : "rented";
 }

@@ -67,7 +67,7 @@ public sealed class DevicePriceTests
     [Fact]
     public void OldPrice_IsStale_OnTheDayAfterItsLast()
     {
-        PriceBook book = Read(Shipped.Bytes("ops/prices/default.json"));
+        PriceBook book = Dated("2024-12-31", "2024-01-02");
         List<DefinitionError> errors = [];
         DevicePrice a100 = book.Devices.Single(device => device.Name == "nvidia-a100");
         DateOnly last = a100.Hourly!.Value.Date.AddDays(400);
@@ -85,7 +85,7 @@ public sealed class DevicePriceTests
     [Fact]
     public void PriceOfTheFuture_IsRefused()
     {
-        PriceBook book = Read(Shipped.Bytes("ops/prices/default.json"));
+        PriceBook book = Dated("2024-12-31", "2024-01-02");
         List<DefinitionError> errors = [];
         DateOnly date = book.Devices.Single(device => device.Name == "nvidia-a100").Hourly!.Value.Date;
         Assert.False(book.TryDevice("nvidia-a100", null, date.AddDays(-2), null, errors, out _));
@@ -134,6 +134,15 @@ public sealed class DevicePriceTests
         DeviceRates rented = DeviceRates.OfDevice(book, book.Devices[0], Tenure.Rented);
         Assert.Equal(1.844 * 0.9, rented.OnPerHour.Value, 1e-12);
         Assert.Equal((0, 0), (rented.OffPerHour.Value, rented.BusyPerHour.Value));
+    }
+
+    /// <summary>The shipped book with days of its first device's hourly price and of its first exchange rate.</summary>
+    private static PriceBook Dated(string hourly, string rate)
+    {
+        JsonNode root = JsonNode.Parse(Shipped.Bytes("ops/prices/default.json"))!;
+        root["devices"]![0]!["hourly"]!["date"] = hourly;
+        root["currencies"]![0]!["rate"]!["date"] = rate;
+        return Read(Encoding.UTF8.GetBytes(root.ToJsonString()));
     }
 
     private static JsonNode? At(JsonNode root, string path)

@@ -47,8 +47,11 @@ public sealed class RouterRegretTests
             long[] arrivals = new long[random.Next(1, 7)];
             for (int i = 0; i < arrivals.Length; i++)
                 arrivals[i] = (i == 0 ? 0 : arrivals[i - 1]) + random.Next(0, 15_000);
-            double oracle = OfflineOracle.Money(devices, arrivals, 20_000, 200), tried = Tried(devices, arrivals, 0, isOn: false, 0, 0);
-            tried = Math.Min(tried, Tried(devices, arrivals, 0, isOn: true, 0, 0));
+            // Every other round with a second accelerator: dearer, and with other batches to its name.
+            if (round % 2 == 1)
+                devices = [.. devices, ReferencePair.Devices(acceleratorHourly: random.NextDouble() * 3, microsPerRow: random.Next(1, 400))[1]];
+            double oracle = OfflineOracle.Money(devices, arrivals, 20_000, 200);
+            double tried = Enumerable.Range(0, 1 << (devices.Count - 1)).Min(on => Tried(devices, arrivals, 0, on, 0, 0));
             Assert.Equal(tried / 1e12, oracle, 1e-15);
         }
     }
@@ -87,8 +90,8 @@ public sealed class RouterRegretTests
         Assert.Equal(("TRACE_INVALID", path), (Assert.Single(errors).Code, errors[0].Path));
     }
 
-    /// <summary>Every way to cut, to place and to switch.</summary>
-    private static double Tried(IReadOnlyList<RoutedDevice> devices, long[] arrivals, int from, bool isOn, long leftAt, double spent)
+    /// <summary>Every way to cut, to place and to switch; sets of accelerators as bits.</summary>
+    private static double Tried(IReadOnlyList<RoutedDevice> devices, long[] arrivals, int from, int on, long leftAt, double spent)
     {
         if (from == arrivals.Length)
             return spent;
@@ -96,12 +99,17 @@ public sealed class RouterRegretTests
         for (int to = from + 1; to <= arrivals.Length; to++)
         {
             long leaves = arrivals[to - 1], left = 19_800 - (leaves - arrivals[from]), gap = from == 0 ? 0 : leaves - leftAt;
-            foreach (bool next in (bool[])[false, true])
+            for (int next = 0; next < 1 << (devices.Count - 1); next++)
             {
-                double power = next ? isOn ? Math.Min(gap * devices[1].OnPicoPerMicro, devices[1].StartPico) : devices[1].StartPico : 0;
-                for (int d = 0; d < (next ? 2 : 1); d++)
+                double power = 0;
+                for (int d = 1; d < devices.Count; d++)
                 {
-                    if (devices[d].Of(to - from).P99Micros <= left)
+                    if ((next >> (d - 1) & 1) != 0)
+                        power += (on >> (d - 1) & 1) != 0 ? Math.Min(gap * devices[d].OnPicoPerMicro, devices[d].StartPico) : devices[d].StartPico;
+                }
+                for (int d = 0; d < devices.Count; d++)
+                {
+                    if ((d == 0 || (next >> (d - 1) & 1) != 0) && devices[d].Of(to - from).P99Micros <= left)
                         best = Math.Min(best, Tried(devices, arrivals, to, next, leaves, spent + power + devices[d].Of(to - from).Money));
                 }
             }

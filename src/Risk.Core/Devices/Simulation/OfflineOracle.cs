@@ -12,52 +12,93 @@ namespace Risk.Core.Devices.Simulation;
 /// policy on real devices spends less.</para>
 /// <para><b>Solved.</b> V(j, S) is the least cost of rows before j with the accelerators S on at a(j−1). From (i, R): between
 /// the two leavings an accelerator that is on at both ends costs min(rate × gap, start), one that is switched on costs its
-/// start, one that is switched off nothing; the batch goes to the CPU or to a device of S. O(rows × rows of a deadline ×
-/// devices) for one accelerator.</para>
+/// start, one that is switched off nothing, each by itself; the batch goes to the CPU or to a device of S. O(rows × rows of a
+/// deadline × devices × 2^accelerators).</para>
 /// </summary>
 public static class OfflineOracle
 {
-    /// <summary>Money of the bound, in the currency. One CPU and at most one accelerator.</summary>
+    /// <summary>Accelerators that are solved for.</summary>
+    public const int AcceleratorsMax = 4;
+
+    /// <summary>Money of the bound, in the currency.</summary>
+    /// <param name="devices">One CPU, and up to <see cref="AcceleratorsMax"/> accelerators.</param>
     public static double Money(IReadOnlyList<RoutedDevice> devices, ReadOnlySpan<long> arrivals, long deadlineMicros, long guardMicros, CancellationToken cancellation = default)
     {
         RoutedDevice cpu = devices.Single(device => device.IsElastic);
-        RoutedDevice? accelerator = devices.SingleOrDefault(device => !device.IsElastic);
-        double start = accelerator?.StartPico ?? 0, rate = accelerator?.OnPicoPerMicro ?? 0;
+        RoutedDevice[] accelerators = [.. devices.Where(device => !device.IsElastic)];
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(accelerators.Length, AcceleratorsMax, nameof(devices));
+        int sets = 1 << accelerators.Length;
         long budget = deadlineMicros - guardMicros;
         int count = arrivals.Length;
-        double[] on = new double[count + 1], off = new double[count + 1];
-        on[0] = accelerator is null ? double.PositiveInfinity : 0;
+        // By rows and set of accelerators that are on; before the first row everything is as it is best.
+        double[] least = new double[(count + 1) * sets];
+        Span<double> reached = stackalloc double[sets], batch = stackalloc double[sets];
         for (int j = 1; j <= count; j++)
         {
             if (j % 4096 == 0)
                 cancellation.ThrowIfCancellationRequested();
-            double bestOn = double.PositiveInfinity, bestOff = double.PositiveInfinity;
+            Span<double> best = least.AsSpan(j * sets, sets);
+            best.Fill(double.PositiveInfinity);
             long leaves = arrivals[j - 1];
             for (int i = j - 1; i >= 0; i--)
             {
                 int rows = j - i;
                 long left = budget - (leaves - arrivals[i]);
-                bool byCpu = rows <= cpu.BatchMax && (cpu.Of(rows).P99Micros <= left || rows == 1);
-                bool byAccelerator = accelerator is not null && rows <= accelerator.BatchMax && accelerator.Of(rows).P99Micros <= left;
-                if (!byCpu && !byAccelerator)
+                double byCpu = Money(cpu, rows, left, isLast: rows == 1);
+                bool isPast = left < 0 || IsPast(cpu, rows, left);
+                batch.Fill(byCpu);
+                bool isInTime = double.IsFinite(byCpu);
+                for (int d = 0; d < accelerators.Length; d++)
+                {
+                    double money = Money(accelerators[d], rows, left, isLast: false);
+                    isInTime |= double.IsFinite(money);
+                    isPast &= left < 0 || IsPast(accelerators[d], rows, left);
+                    for (int set = 0; set < sets; set++)
+                    {
+                        if ((set >> d & 1) != 0 && money < batch[set])
+                            batch[set] = money;
+                    }
+                }
+                if (!isInTime)
                 {
                     // Longer runs only have less time and more to do.
-                    if (left < 0 || (rows > cpu.BatchMax && (accelerator is null || rows > accelerator.BatchMax)) || IsPast(cpu, rows, left) && (accelerator is null || IsPast(accelerator, rows, left)))
+                    if (isPast)
                         break;
                     continue;
                 }
-                long gap = i == 0 ? 0 : leaves - arrivals[i - 1];
-                double cpuMoney = byCpu ? cpu.Of(rows).Money : double.PositiveInfinity;
-                double least = byAccelerator ? Math.Min(cpuMoney, accelerator!.Of(rows).Money) : cpuMoney;
-                double reach = Math.Min(on[i] + Math.Min(rate * gap, start), off[i] + start);
-                bestOn = Math.Min(bestOn, reach + least);
-                bestOff = Math.Min(bestOff, Math.Min(on[i], off[i]) + cpuMoney);
+                least.AsSpan(i * sets, sets).CopyTo(reached);
+                Switch(accelerators, reached, i == 0 ? 0 : leaves - arrivals[i - 1]);
+                for (int set = 0; set < sets; set++)
+                    best[set] = Math.Min(best[set], reached[set] + batch[set]);
             }
-            on[j] = bestOn;
-            off[j] = bestOff;
         }
-        return Math.Min(on[count], off[count]) / 1e12;
+        double end = double.PositiveInfinity;
+        foreach (double money in least.AsSpan(count * sets, sets))
+            end = Math.Min(end, money);
+        return end / 1e12;
     }
+
+    /// <summary>What the sets cost after a gap in which each accelerator may have been switched.</summary>
+    private static void Switch(RoutedDevice[] accelerators, Span<double> money, long gap)
+    {
+        for (int d = 0; d < accelerators.Length; d++)
+        {
+            double start = accelerators[d].StartPico, stay = Math.Min(accelerators[d].OnPicoPerMicro * gap, start);
+            int bit = 1 << d;
+            for (int set = 0; set < money.Length; set++)
+            {
+                if ((set & bit) != 0)
+                    continue;
+                (double off, double on) = (money[set], money[set | bit]);
+                money[set] = Math.Min(off, on);
+                money[set | bit] = Math.Min(on + stay, off + start);
+            }
+        }
+    }
+
+    /// <summary>Infinite when it is not in time; a single row on the CPU is taken as it comes.</summary>
+    private static double Money(RoutedDevice device, int rows, long left, bool isLast) =>
+        rows <= device.BatchMax && (isLast || device.Of(rows).P99Micros <= left) ? device.Of(rows).Money : double.PositiveInfinity;
 
     private static bool IsPast(RoutedDevice device, int rows, long left) => rows > device.BatchMax || device.Of(rows).P99Micros > left;
 }

@@ -21,10 +21,11 @@ public static class ReferencePair
     public static RouterOptions Options { get; } = new(GuardMicros: 200, MissMoney: 0.001);
 
     /// <param name="acceleratorHourly">EUR an hour.</param>
-    public static IReadOnlyList<RoutedDevice> Devices(double acceleratorHourly = 0.48)
+    /// <param name="microsPerRow">Of the accelerator, beside its 300 µs a batch.</param>
+    public static IReadOnlyList<RoutedDevice> Devices(double acceleratorHourly = 0.48, double microsPerRow = 5)
     {
         ModelCurve cpu = new("reference", "1", "cpu", null, [.. s_cpuBatches.Select(batch => Point(batch, 50 + (700.0 * batch)))]);
-        ModelCurve accelerator = new("reference", "1", "accelerator", null, [.. s_paddedBatches.Select(batch => Point(batch, 300 + (5.0 * batch)))]);
+        ModelCurve accelerator = new("reference", "1", "accelerator", null, [.. s_paddedBatches.Select(batch => Point(batch, 300 + (microsPerRow * batch)))]);
         return
         [
             new RoutedDevice("reference CPU", new CostCurve(cpu, isPadded: false), Rates("reference CPU", 0.037, 1, 6), isElastic: true, slots: 64),
