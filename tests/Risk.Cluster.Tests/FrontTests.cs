@@ -58,28 +58,6 @@ public sealed class FrontTests
         cluster.AssertOneDecisionEach(41);
     }
 
-    /// <summary>Its connections stay open, so that what the front sends by it is neither answered nor refused until Orleans declares it dead.</summary>
-    [ClusterFact]
-    public async Task AFrozenSilo_DoesNotHoldUpPartitionsOfTheOther()
-    {
-        using var cluster = new TestCluster();
-        // Not found out while this test runs.
-        TestSilo frozen = cluster.StartSilo("0", probeSeconds: 200), other = cluster.StartSilo("1", probeSeconds: 200);
-        TestProcess front = cluster.StartFront();
-        await WaitUntil(async () => (await Partitions(frozen)).Count() == 2 && (await Partitions(other)).Count() == 2, "the partitions are shared", cluster);
-        await WaitUntil(async () => (await Get(front, "/health/ready")).Status == 200, "the front is ready", cluster);
-        int[] theirs = [.. await Partitions(other)];
-        RiskClusterClient client = cluster.Connect(other);
-        int[] numbers = [.. Enumerable.Range(0, 400).Where(n => theirs.Contains(client.PartitionOf(Payments.Json(n)))).Take(12)];
-
-        frozen.Process.Freeze();
-        await Task.WhenAll(numbers.Select(n => WaitUntil(async () => (await Post(front, Payments.Json(n))).Status == 200, $"payment {n} is decided", cluster)));
-        await WaitUntil(async () => (await Get(front, $"/v1/decisions/{Payments.Id(numbers[0])}")).Status == 200, "it is found", cluster);
-        Assert.Equal(1, cluster.Query<long>($"SELECT count(*) FROM orleansmembershiptable WHERE port = {frozen.SiloPort} AND status = 3"));
-        frozen.Kill();
-        cluster.AssertOneDecisionEach(numbers.Length);
-    }
-
     private static async Task AssertUnavailable(TestProcess front)
     {
         Assert.Equal(200, (await Get(front, "/health/live")).Status);
