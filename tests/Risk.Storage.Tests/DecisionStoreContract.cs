@@ -154,6 +154,19 @@ public abstract class DecisionStoreContract : LogFolderFixture
     }
 
     [StoreFact]
+    public void PartitionCount_IsWhatTheFirstWasTold()
+    {
+        using IDecisionStore one = OpenStore(), two = OpenStore();
+        int[] kept = new int[8];
+        Parallel.For(0, kept.Length, i => kept[i] = (i % 2 == 0 ? one : two).KeepPartitionCount(4 + i));
+        Assert.InRange(kept[0], 4, 11);
+        Assert.All(kept, count => Assert.Equal(kept[0], count));
+        using IDecisionStore later = OpenStore();
+        Assert.Equal(kept[0], later.KeepPartitionCount(99));
+        Assert.Empty(later.Owners());
+    }
+
+    [StoreFact]
     public void CommitOfMany_MakesAllDurable()
     {
         using IDecisionStore store = OpenStore();
