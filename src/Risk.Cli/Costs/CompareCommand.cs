@@ -76,7 +76,7 @@ internal static class CompareCommand
         foreach (ComparedDevice row in comparison.Devices)
         {
             table.AddRow(
-                Markup.Escape(row.Device.Profile.Name), $"{Numbers.Basis(row.Device.Profile.Basis)}, {Numbers.Word(row.Device.Rates.Tenure)}",
+                Markup.Escape(row.Device.Profile.Name), $"{Numbers.Basis(row.Device)}, {Numbers.Word(row.Device.Rates.Tenure)}",
                 Numbers.Millionths(row.PerThousand), row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "", row.At is { } point ? Numbers.Latency(point.Latency) : "",
                 row.BreakEven is { } even ? Numbers.Load(even.Expected.First) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "",
                 row.AtBreakEven is { } there ? Numbers.Latency(there.Latency) : "");
@@ -128,6 +128,7 @@ internal static class CompareCommand
         json.WriteString("name", row.Device.Profile.Name);
         json.WriteString("device", row.Device.Profile.Device);
         json.WriteString("basis", Numbers.Basis(row.Device.Profile.Basis));
+        json.WriteString("priceBasis", Numbers.Basis(row.Device.Rates.PriceBasis));
         json.WriteString("tenure", Numbers.Word(row.Device.Rates.Tenure));
         WriteRange(json, "perThousand", row.PerThousand);
         Number(json, "joulesPerThousand", row.JoulesPerThousand);

@@ -45,7 +45,7 @@ internal static class ComparePage
         page.Append("<table><tr><th>device</th><th>basis</th><th></th><th class=\"n\">1,000 decisions, millionths</th><th class=\"n\">J per 1,000</th><th class=\"n\">needs, batch</th><th class=\"n\">p50, p99</th><th class=\"n\">cheaper at loads /s</th><th class=\"n\">for good from</th><th class=\"n\">p50, p99 there</th></tr>\n");
         foreach (ComparedDevice row in comparison.Devices)
         {
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(row.Device.Profile.Name)}<br><span class=\"m\">{Text(row.Device.Profile.Device)}</span></td><td>{Numbers.Basis(row.Device.Profile.Basis)}</td><td>{Numbers.Word(row.Device.Rates.Tenure)}</td>");
+            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(row.Device.Profile.Name)}<br><span class=\"m\">{Text(row.Device.Profile.Device)}</span></td><td>{Numbers.Basis(row.Device)}</td><td>{Numbers.Word(row.Device.Rates.Tenure)}</td>");
             Cells(page,
                 Numbers.Millionths(row.PerThousand), row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "", row.At is { } at ? $"{Numbers.Of(at.DeviceCount)}{(row.Device.IsDivisible ? " cores" : "")}, {at.Batch}" : "", row.At is { } point ? Numbers.Latency(point.Latency) : "",
                 row.BreakEven is { } even ? Numbers.Intervals(even.Expected) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "",
@@ -67,7 +67,7 @@ internal static class ComparePage
     private static void Arithmetic(StringBuilder page, Comparison comparison, ComparedDevice row)
     {
         PricedDevice device = row.Device;
-        page.Append(CultureInfo.InvariantCulture, $"<h3>{Text(device.Profile.Name)}: {Text(device.Profile.Device)}, {Numbers.Basis(device.Profile.Basis)}</h3>\n<table>");
+        page.Append(CultureInfo.InvariantCulture, $"<h3>{Text(device.Profile.Name)}: {Text(device.Profile.Device)}, {Numbers.Basis(device)}</h3>\n<table>");
         foreach (CostLine line in device.Rates.Lines)
         {
             page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(line.What)}</td><td>{Text(line.Arithmetic)}</td><td class=\"n\">{Text(Numbers.Range(line.Result))} {Text(line.Unit)}</td><td>");

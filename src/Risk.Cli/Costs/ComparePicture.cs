@@ -66,7 +66,7 @@ internal static class ComparePicture
             }
 
             double x = Width - Legend + 14, y = plot.Top + 10 + (place++ * 22);
-            page.Append(CultureInfo.InvariantCulture, $"<line x1=\"{x:0.#}\" y1=\"{y:0.#}\" x2=\"{x + 30:0.#}\" y2=\"{y:0.#}\" stroke=\"{device.Colour}\" stroke-width=\"{(isCpu ? 3 : 2)}\"{LogPlot.Dashes(device.Basis)}/><text x=\"{x + 38:0.#}\" y=\"{y + 4:0.#}\">{ComparePage.Text(device.Name)} <tspan fill=\"#666\">{Numbers.Basis(device.Basis)}{(device.Line.Count == 0 ? ", too slow" : "")}</tspan></text>\n");
+            page.Append(CultureInfo.InvariantCulture, $"<line x1=\"{x:0.#}\" y1=\"{y:0.#}\" x2=\"{x + 30:0.#}\" y2=\"{y:0.#}\" stroke=\"{device.Colour}\" stroke-width=\"{(isCpu ? 3 : 2)}\"{LogPlot.Dashes(device.Basis)}/><text x=\"{x + 38:0.#}\" y=\"{y + 4:0.#}\">{ComparePage.Text(device.Name)} <tspan fill=\"#666\">{Numbers.Basis(device.Device.Device)}{(device.Line.Count == 0 ? ", too slow" : "")}</tspan></text>\n");
         }
 
         page.Append("</svg>\n<p class=\"m\">Full line: measured; long dashes: from published figures; short dashes: assumed. The band is the CPU's low to high; circles are expected break-even loads.</p>\n");
@@ -76,7 +76,7 @@ internal static class ComparePicture
     {
         BreakEven even = device.Device.BreakEven!;
         page.Append(CultureInfo.InvariantCulture, $"<svg viewBox=\"0 0 {PanelWidth} {PanelHeight}\" role=\"img\" aria-label=\"{ComparePage.Text(device.Name)} beside the CPU\" font-family=\"system-ui,sans-serif\" font-size=\"11\">\n");
-        page.Append(CultureInfo.InvariantCulture, $"<text x=\"{plot.Left:0.#}\" y=\"16\" font-size=\"13\" font-weight=\"600\" fill=\"{device.Colour}\">{ComparePage.Text(device.Name)}</text><text x=\"{PanelWidth - 12}\" y=\"16\" text-anchor=\"end\" fill=\"#666\">{Numbers.Basis(device.Basis)}, {Numbers.Word(device.Device.Device.Rates.Tenure)}</text>\n");
+        page.Append(CultureInfo.InvariantCulture, $"<text x=\"{plot.Left:0.#}\" y=\"16\" font-size=\"13\" font-weight=\"600\" fill=\"{device.Colour}\">{ComparePage.Text(device.Name)}</text><text x=\"{PanelWidth - 12}\" y=\"16\" text-anchor=\"end\" fill=\"#666\">{Numbers.Basis(device.Device.Device)}, {Numbers.Word(device.Device.Device.Rates.Tenure)}</text>\n");
         page.Append(CultureInfo.InvariantCulture, $"<text x=\"{plot.Left:0.#}\" y=\"33\" fill=\"#444\">{ComparePage.Text(device.Line.Count == 0 ? "too slow for the deadline" : Words(even))}</text>\n");
         plot.Grid(page, 2);
         plot.Stretches(page, even.Expected, CheaperColour);

@@ -51,5 +51,8 @@ internal static class Numbers
 
     public static string Word(Tenure tenure) => tenure == Tenure.Owned ? "owned" : "rented";
 
+    /// <summary>What the device's times rest on; and its price, where that is assumed.</summary>
+    public static string Basis(PricedDevice device) => $"{Basis(device.Profile.Basis)}{(device.Rates.PriceBasis == FigureBasis.Assumed ? ", price assumed" : "")}";
+
     public static string Basis(FigureBasis basis) => basis switch { FigureBasis.Measured => "measured", FigureBasis.Published => "published", _ => "assumed" };
 }
