@@ -17,7 +17,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 work="$top/.risk/accelerator"
-part_size=$((60 * 1000 * 1000))
+part_size=${RISK_PART_SIZE:-60000000} # bytes
 
 say() { printf '%s\n' "accelerator: $*" >&2; }
 fail() { printf '%s\n' "$1: $2" >&2; exit 3; }

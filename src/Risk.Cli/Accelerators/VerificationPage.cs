@@ -18,7 +18,7 @@ internal static class VerificationPage
         page.Append("<table><tr><th>Device</th><th class=\"name\">Model</th><th>Largest difference</th><th>99.9 % below</th><th>Outcomes changed</th><th>Same in any batch</th><th>Same every run</th><th>After a loss</th><th>Verdict</th></tr>");
         foreach (VerifiedDevice device in devices) { Row(page, device); }
         page.Append("</table><p>A device conforms when no score is more than ").Append(DeviceModel.ToleranceMax.ToString("0e+0", CultureInfo.InvariantCulture))
-            .Append(" away from ONNX Runtime's on the processor, at any batch size; when no transaction gets another outcome; when a batch gives the same scores every time; and when a lost device is noticed, gives no score, and comes back by itself with the same answers.</p>");
+            .Append(" away (a model in fewer bits: than its manifest states) from ONNX Runtime's on the processor, at any batch size; when no transaction gets another outcome; when a batch gives the same scores every time; and when a lost device is noticed, gives no score, and comes back by itself with the same answers.</p>");
         foreach (VerifiedDevice device in devices) { Details(page, device); }
         return page.Append("</html>\n").ToString();
     }
