@@ -10,9 +10,10 @@ internal sealed class ClusterWatch
 {
     // One silo that died, or is frozen, is not the cluster: the next question goes by another.
     private const int MissedMax = 3;
-    private static readonly TimeSpan s_every = TimeSpan.FromMilliseconds(500), s_askMax = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_every = TimeSpan.FromMilliseconds(500), s_again = TimeSpan.FromMilliseconds(500), s_askMax = TimeSpan.FromSeconds(2);
     private static readonly ClusterProblem s_unavailable = new("CLUSTER_UNAVAILABLE", "no silo answers; it goes on by itself when one does, and the same request again is safe");
 
+    private readonly HedgedCall _hedged = new(sideBySideMax: 4);
     private volatile ClusterProblem? _problem = s_unavailable; // one reference: readers never see one half of two problems
 
     /// <summary>Code and sentence of why nothing can be decided; null while it can. Any thread.</summary>
@@ -22,11 +23,14 @@ internal sealed class ClusterWatch
     public async Task Run(IGrainFactory grains, string stream, int partitions, CancellationToken stop)
     {
         int missed = 0;
-        for (long asked = 0; !stop.IsCancellationRequested; asked++)
+        while (!stop.IsCancellationRequested)
         {
             try
             {
-                SiloTold told = await grains.GetGrain<ISiloGrain>(asked % 64).Tell().WaitAsync(s_askMax, stop);
+                // Always the same: who was asked for it once knows where it is, without Orleans' directory, a part of which may be at a
+                // silo that died. It is stateless, so that each question goes by the next gateway.
+                ISiloGrain silo = grains.GetGrain<ISiloGrain>(0);
+                SiloTold told = await _hedged.First(silo.Tell, s_again, s_askMax, stop);
                 missed = 0;
                 _problem = told.Stream == stream && told.Partitions == partitions ? null
                     : new ClusterProblem("CLUSTER_DIFFERS", string.Create(CultureInfo.InvariantCulture, $"the silos serve {told.Stream} with {told.Partitions} partitions, this front was told of {stream} with {partitions}: both must be the same"));

@@ -16,6 +16,10 @@ public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema,
     private static readonly TimeSpan s_retryFirst = TimeSpan.FromMilliseconds(50), s_retryMax = TimeSpan.FromMilliseconds(500), s_findTry = TimeSpan.FromSeconds(3);
     // What was on its way to a silo that died is lost without a word: asked again sooner than Orleans gives it up.
     private static readonly TimeSpan s_decideTry = TimeSpan.FromSeconds(5);
+    // Longer than a decision takes in any but a bad moment.
+    private static readonly TimeSpan s_hedgeAfter = TimeSpan.FromSeconds(1);
+    private const int HedgesMax = 256;
+    private readonly HedgedCall _hedged = new(HedgesMax);
 
     /// <summary>The code where no answer came in time.</summary>
     public const string NotReady = "NOT_READY";
@@ -62,7 +66,7 @@ public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema,
             if (left <= TimeSpan.Zero) { throw new TimeoutException(); }
             try
             {
-                byte[] json = await Shard(partition).Find(id).WaitAsync(left < s_findTry ? left : s_findTry, cancellation);
+                byte[] json = await _hedged.First(() => Shard(partition).Find(id), s_hedgeAfter, left < s_findTry ? left : s_findTry, cancellation);
                 if (json.Length > 0 || ++unknown >= partitions) { return json; }
             }
             catch (Exception e) when (e is OrleansException or TimeoutException or IOException)
@@ -74,7 +78,8 @@ public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema,
 
     /// <summary>
     /// Decides the transactions; those of one entity in the order given. A silo that goes away meanwhile is asked again
-    /// where its partitions come up, which makes no second decision.
+    /// where its partitions come up, and a slow one by another gateway, which makes no second decision: the answer may then be
+    /// <c>DUP_SAME</c> though the event is new.
     /// </summary>
     /// <param name="transactions">JSON objects with the fields of the schema.</param>
     /// <returns>One answer a transaction, in their order; <c>NOT_READY</c> where none came within <paramref name="longest"/>.</returns>
@@ -103,7 +108,7 @@ public sealed class RiskClusterClient(IGrainFactory grains, StreamSchema schema,
     {
         try
         {
-            return await Shard(partition).Decide(transactions).WaitAsync(s_decideTry, limit);
+            return await _hedged.First(() => Shard(partition).Decide(transactions), s_hedgeAfter, s_decideTry, limit);
         }
         catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
         {

@@ -70,14 +70,15 @@ internal sealed class TestCluster : IDisposable
 
     /// <summary>Starts a silo and waits until it serves.</summary>
     /// <param name="at">In the place of a silo that is no more: by its ports.</param>
-    public TestSilo StartSilo(string name, TestSilo? at = null)
+    /// <param name="probeSeconds">Silos that miss three signs of life, so far apart, are declared dead; 5 is Orleans' default.</param>
+    public TestSilo StartSilo(string name, TestSilo? at = null, int partitions = Partitions, int probeSeconds = 5)
     {
         string directory = Path.Combine(_folder, name), config = Path.Combine(_folder, name + ".json");
         Directory.CreateDirectory(KeyFolder);
         object? kafka = _brokers is null ? null : new { groupId = "risk", properties = new Dictionary<string, string>(s_kafka) { ["bootstrap.servers"] = _brokers } };
         File.WriteAllText(config, JsonSerializer.Serialize(new { store = new { directory, postgres = $"env:{Store}" }, keys = KeyFolder, entities = new { waitMillis = _entityWaitMillis }, kafka }));
         int siloPort = at?.SiloPort ?? FreePort(), gatewayPort = at?.GatewayPort ?? FreePort();
-        string[] arguments = ["silo", "--config", config, "--membership", $"env:{Membership}", "--partitions", Partitions.ToString(CultureInfo.InvariantCulture),
+        string[] arguments = ["silo", "--config", config, "--membership", $"env:{Membership}", "--partitions", partitions.ToString(CultureInfo.InvariantCulture), "--probe-seconds", probeSeconds.ToString(CultureInfo.InvariantCulture),
             "--silo-port", siloPort.ToString(CultureInfo.InvariantCulture), "--gateway-port", gatewayPort.ToString(CultureInfo.InvariantCulture), "--listen", "http://127.0.0.1:0"];
         return new TestSilo(Start(arguments), siloPort, gatewayPort);
     }

@@ -68,14 +68,22 @@ internal sealed partial class TestProcess : IDisposable
         _process.WaitForExit();
     }
 
+    /// <summary>SIGSTOP: its connections stay open, and nothing comes.</summary>
+    public void Freeze() => Signal("STOP");
+
     /// <summary>SIGTERM, and the exit code it ends with.</summary>
     public int Stop()
     {
-        using Process kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
+        Signal("TERM");
         if (_process.WaitForExit(s_stopMax)) { return _process.ExitCode; }
         Kill();
         throw new TimeoutException($"it did not stop: {Errors}");
+    }
+
+    private void Signal(string name)
+    {
+        using Process kill = Process.Start("kill", [$"-{name}", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
     }
 
     [GeneratedRegex("http://[0-9.]+:[0-9]+")]

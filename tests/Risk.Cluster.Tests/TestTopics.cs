@@ -18,11 +18,12 @@ internal sealed class TestTopics : IDisposable
     private readonly Thread _reading;
     private long _refused;
 
-    public TestTopics(int partitions = TestCluster.Partitions)
+    /// <param name="isRead">Somebody reads the decisions; where not, <see cref="Decisions"/> stays empty.</param>
+    public TestTopics(int partitions = TestCluster.Partitions, bool isRead = true)
     {
         foreach (string topic in new[] { _topics.Transactions, _topics.Labels, _topics.Decisions, _topics.DeadLetters }) { Broker.CreateTopic(topic, partitions); }
         _publisher = new KafkaPublisher(KafkaSettings.Read(new Dictionary<string, string> { ["bootstrap.servers"] = Broker.BootstrapServers }, "test", out CodedError error) ?? throw new InvalidOperationException(error.ToString()));
-        _reading = new Thread(() => Read(partitions)) { IsBackground = true };
+        _reading = new Thread(() => Read(partitions, isRead)) { IsBackground = true };
         _reading.Start();
     }
 
@@ -67,8 +68,9 @@ internal sealed class TestTopics : IDisposable
         _stop.Dispose();
     }
 
-    private void Read(int partitions)
+    private void Read(int partitions, bool isRead)
     {
+        if (!isRead) { return; }
         var config = new ConsumerConfig { BootstrapServers = Broker.BootstrapServers, GroupId = "reader", EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Earliest };
         using IConsumer<byte[], byte[]> consumer = new ConsumerBuilder<byte[], byte[]>(config).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
         consumer.Assign(Enumerable.Range(0, partitions).SelectMany(p => new[] { _topics.Decisions, _topics.DeadLetters }.Select(t => new TopicPartitionOffset(t, p, Offset.Beginning))));

@@ -20,14 +20,15 @@ public sealed class ReducedPrecisionTests
         Assert.InRange(furthest, least, most);
     }
 
+    // Constant scales: eight bits are sums of integers. Half precision rounds each sum, and its order changes with the batch's size.
     [Theory]
-    [InlineData(Precision.Half)]
-    [InlineData(Precision.EightBits)]
-    public void ScoreOfARow_DoesNotDependOnTheOthersOfItsBatch(Precision precision)
+    [InlineData(Precision.Half, 1e-3f)]
+    [InlineData(Precision.EightBits, 1e-6f)]
+    public void ScoreOfARow_DoesNotDependOnTheOthersOfItsBatch(Precision precision, float rounding)
     {
         byte[] onnx = Write(precision);
         float[] alone = Score(onnx, 1), together = Score(onnx, 256);
-        for (int row = 0; row < alone.Length; row++) { Assert.Equal(alone[row], together[row], 1e-6f); }
+        for (int row = 0; row < alone.Length; row++) { Assert.Equal(alone[row], together[row], rounding); }
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Risk.Core.Log;
 using Risk.Core.Transactions;
 using Risk.Storage.Tests.Log;
@@ -84,6 +85,47 @@ public abstract class DecisionStoreContract : LogFolderFixture
         AssertHoldsInOrder(third, 11);
     }
 
+    [StoreTheory]
+    [InlineData(10)]
+    [InlineData(256)]
+    [InlineData(700)]
+    public void ReadBesideTheOwner_HasEveryCommit(int count)
+    {
+        using IDecisionStore store = OpenStore();
+        IDecisionLog log = store.Open(0, "");
+        Append(log, count);
+        Append(log, 3);
+        AssertReads(count + 3);
+        log.Dispose();
+        log = store.Open(0, "");
+        Append(log, 2);
+        AssertReads(count + 5);
+        Append(log, 4, commit: false);
+        AssertReads(count + 5);
+        log.Dispose();
+        AssertReads(count + 5);
+
+        void AssertReads(long size)
+        {
+            using IDecisionStore other = OpenStore();
+            foreach (long from in new[] { 0, 1, size - 6, size - 1, size })
+            {
+                using IDecisionLogReader reader = other.Read(0, from)!;
+                Assert.Equal(size, reader.End);
+                for (long sequence = from; sequence < size; sequence++)
+                {
+                    Assert.True(reader.Read());
+                    Assert.Equal(sequence, reader.Sequence);
+                    Assert.Equal(RecordFault.None, DecisionRecordCodec.Read(reader.Record, out DecisionRecord record));
+                    Assert.Equal(sequence, record.Sequence);
+                    Assert.Equal(SHA256.HashData(reader.Payload), record.Commitment);
+                }
+
+                Assert.False(reader.Read());
+            }
+        }
+    }
+
     [StoreFact]
     public void OtherTokenKey_IsRefused_SaysWhatToDo_AndTakesNothing()
     {
@@ -109,6 +151,19 @@ public abstract class DecisionStoreContract : LogFolderFixture
         again.Open(0, "").Dispose();
         using IDecisionStore reader = OpenStore();
         reader.Open(0, "").Dispose();
+    }
+
+    [StoreFact]
+    public void PartitionCount_IsWhatTheFirstWasTold()
+    {
+        using IDecisionStore one = OpenStore(), two = OpenStore();
+        int[] kept = new int[8];
+        Parallel.For(0, kept.Length, i => kept[i] = (i % 2 == 0 ? one : two).KeepPartitionCount(4 + i));
+        Assert.InRange(kept[0], 4, 11);
+        Assert.All(kept, count => Assert.Equal(kept[0], count));
+        using IDecisionStore later = OpenStore();
+        Assert.Equal(kept[0], later.KeepPartitionCount(99));
+        Assert.Empty(later.Owners());
     }
 
     [StoreFact]

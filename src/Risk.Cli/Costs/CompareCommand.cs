@@ -71,16 +71,15 @@ internal static class CompareCommand
         }
 
         output.WriteLine();
-        output.WriteLine($"{comparison.Inputs.ModelReference}, {Numbers.Of(comparison.Load)} decisions a second, {Numbers.Micros(comparison.DeadlineMicros)} from arrival to answer; {comparison.Inputs.Book.Currency}, expected (low – high).");
-        Table table = output.CreateTable("device", "basis", "1,000 decisions", "low", "high", "J", "latency", "break-even/s", "low", "high", "latency");
-        foreach (ComparedDevice row in (IEnumerable<ComparedDevice>)[comparison.Cpu, .. comparison.Accelerators])
+        output.WriteLine($"{comparison.Inputs.ModelReference}, {Numbers.Of(comparison.Load)} decisions a second, {Numbers.Micros(comparison.DeadlineMicros)} from arrival to answer; expected (low – high).");
+        Table table = output.CreateTable("device", "basis", $"1,000 decisions, millionths of {comparison.Inputs.Book.Currency}", "J", "p50, p99", "cheaper from/s", "for good from/s", "p50, p99 there");
+        foreach (ComparedDevice row in comparison.Devices)
         {
             table.AddRow(
                 Markup.Escape(row.Device.Profile.Name), $"{Numbers.Basis(row.Device.Profile.Basis)}, {(row.Device.Rates.Tenure == Tenure.Owned ? "owned" : "rented")}",
-                row.PerThousand is { } cost ? Numbers.Of(cost.Value) : "too slow", row.PerThousand is { } least ? Numbers.Of(least.Low) : "", row.PerThousand is { } most ? Numbers.Of(most.High) : "",
-                row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "", row.At is { } point ? Numbers.Micros(point.LatencyMicros) : "",
-                row.BreakEven is { } even ? Numbers.Load(even.Value) : "", row.BreakEven is { } low ? Numbers.Load(low.Low) : "", row.BreakEven is { } high ? Numbers.Load(high.High) : "",
-                row.AtBreakEven is { } there ? Numbers.Micros(there.LatencyMicros) : "");
+                Numbers.Millionths(row.PerThousand), row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "", row.At is { } point ? Numbers.Latency(point.Latency) : "",
+                row.BreakEven is { } even ? Numbers.Load(even.Expected.First) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "",
+                row.AtBreakEven is { } there ? Numbers.Latency(there.Latency) : "");
         }
 
         foreach (TableColumn column in table.Columns)
@@ -89,7 +88,12 @@ internal static class CompareCommand
         }
 
         output.People.Write(table);
-        output.WriteLine("Break-even: the load from which the device costs no more than the CPU; low and high from the ranges of all prices and times; never: at no load.");
+        output.WriteLine($"Cheaper from: the first load at which the device costs no more than the CPU. For good from: the load from which it stays so up to {Numbers.Short(BreakEven.LoadMax)} a second; low and high from the ranges of all prices and times.");
+        foreach (ComparedDevice row in comparison.Accelerators.Where(row => row.BreakEven!.Expected.Intervals.Count > 1))
+        {
+            output.WriteLine($"{row.Device.Profile.Name} comes in whole devices and is cheaper at these loads only: {Numbers.Intervals(row.BreakEven!.Expected)}.");
+        }
+
         output.WriteLine(page is null ? "With --html FILE: the picture, and the arithmetic line by line." : $"The picture and the arithmetic: {page}");
     }
 
@@ -110,7 +114,7 @@ internal static class CompareCommand
 
         json.WriteEndArray();
         json.WriteStartArray("devices");
-        foreach (ComparedDevice row in (IEnumerable<ComparedDevice>)[comparison.Cpu, .. comparison.Accelerators])
+        foreach (ComparedDevice row in comparison.Devices)
         {
             Write(json, row, comparison);
         }
@@ -129,15 +133,19 @@ internal static class CompareCommand
         Number(json, "joulesPerThousand", row.JoulesPerThousand);
         Number(json, "devices", row.At?.DeviceCount);
         Number(json, "batch", row.At?.Batch);
-        Number(json, "latencyMicros", row.At?.LatencyMicros);
-        json.WriteNumber("capacityPerSecond", row.Device.Carried(double.PositiveInfinity, 1, comparison.DeadlineMicros, 1));
+        WriteLatency(json, row.At?.Latency);
+        json.WriteNumber("capacityPerSecond", row.Device.Carried(double.PositiveInfinity, 1, comparison.DeadlineMicros, comparison.Utilisation));
         if (row.BreakEven is { } even)
         {
             json.WriteStartObject("breakEvenLoad");
-            Number(json, "low", even.Low);
-            Number(json, "value", even.Value);
-            Number(json, "high", even.High);
-            Number(json, "latencyMicros", row.AtBreakEven?.LatencyMicros);
+            Number(json, "low", even.Low.Lasting);
+            Number(json, "value", even.Expected.Lasting);
+            Number(json, "high", even.High.Lasting);
+            Number(json, "first", even.Expected.First);
+            WriteLatency(json, row.AtBreakEven?.Latency);
+            WriteIntervals(json, "cheaperAtLow", even.Low);
+            WriteIntervals(json, "cheaperAt", even.Expected);
+            WriteIntervals(json, "cheaperAtHigh", even.High);
             json.WriteEndObject();
         }
 
@@ -163,13 +171,45 @@ internal static class CompareCommand
         json.WriteStartArray("steps");
         if (row.At is { } at)
         {
-            foreach ((string what, string arithmetic) in row.Steps(comparison.Load, at, comparison.Inputs.Book.Currency))
+            foreach ((string what, string arithmetic) in ComparisonSteps.Of(row.Device, comparison.Load, at, comparison.Utilisation, comparison.Inputs.Book.Currency))
             {
                 json.WriteStringValue($"{what}: {arithmetic}");
             }
         }
 
         json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    /// <summary>From and to, rows a second; to is null where there is no end.</summary>
+    private static void WriteIntervals(Utf8JsonWriter json, string name, CheaperLoads loads)
+    {
+        json.WriteStartArray(name);
+        foreach (LoadInterval interval in loads.Intervals)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("from", interval.From);
+            Number(json, "to", interval.To);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    internal static void WriteLatency(Utf8JsonWriter json, BatchLatency? latency)
+    {
+        if (latency is not { } l)
+        {
+            json.WriteNull("latencyMicros");
+            return;
+        }
+
+        json.WriteStartObject("latencyMicros");
+        foreach ((string name, double value) in (ReadOnlySpan<(string, double)>)[("p50", l.P50), ("p99", l.P99), ("fillP50", l.FillP50), ("fillP99", l.FillP99), ("queueP50", l.QueueP50), ("queueP99", l.QueueP99), ("runP50", l.RunP50), ("runP99", l.RunP99)])
+        {
+            Number(json, name, value);
+        }
+
         json.WriteEndObject();
     }
 

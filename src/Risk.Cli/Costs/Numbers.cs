@@ -1,6 +1,5 @@
 using System.Globalization;
 using Risk.Core.Costs;
-using Risk.Core.Devices;
 
 namespace Risk.Cli.Costs;
 
@@ -21,7 +20,32 @@ internal static class Numbers
     public static string Range(Estimate? estimate) => estimate is { } e ? $"{Of(e.Value)} ({Of(e.Low)} – {Of(e.High)})" : "too slow";
 
     /// <summary>A load, or that there is none.</summary>
-    public static string Load(double? perSecond) => perSecond is { } load ? load <= BreakEven.LoadMin ? "any" : Of(load) : "never";
+    public static string Load(double? perSecond) => perSecond is { } load ? load <= BreakEven.LoadMin ? "any" : Short(load) : "never";
+
+    /// <summary>Three digits and k, M or G.</summary>
+    public static string Short(double value) => value switch
+    {
+        >= 999.5e6 => $"{Digits(value / 1e9)} G",
+        >= 999.5e3 => $"{Digits(value / 1e6)} M",
+        >= 999.5 => $"{Digits(value / 1e3)} k",
+        _ => Digits(value),
+    };
+
+    /// <summary>The load from which something holds for good, expected (low – high).</summary>
+    public static string Lasting(BreakEven even) => $"{Load(even.Expected.Lasting)} ({Load(even.Low.Lasting)} – {Load(even.High.Lasting)})";
+
+    /// <summary>Money of a thousand decisions in millionths, expected (low – high).</summary>
+    public static string Millionths(Estimate? estimate) => Range(estimate * 1e6);
+
+    private static string Digits(double value) => value.ToString(value switch { >= 99.95 => "0", >= 9.995 => "0.#", _ => "0.##" }, CultureInfo.InvariantCulture);
+
+    /// <summary>Loads between which something holds: <c>54 k – 81 k, from 96 k</c>.</summary>
+    public static string Intervals(CheaperLoads loads) => loads.Intervals.Count == 0 ? "never" : string.Join(", ", loads.Intervals.Select(i => double.IsInfinity(i.To)
+        ? i.From <= BreakEven.LoadMin ? "any" : $"from {Short(i.From)}"
+        : $"{Short(i.From)} – {Short(i.To)}"));
+
+    /// <summary>Median and 99th percentile.</summary>
+    public static string Latency(BatchLatency latency) => $"{Micros(latency.P50)}, {Micros(latency.P99)}";
 
     public static string Micros(double micros) => micros >= 1000 ? $"{Of(micros / 1000)} ms" : $"{Of(micros)} µs";
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using Risk.Cli.CommandLine;
 using Risk.Core.Costs;
@@ -89,7 +88,7 @@ internal static class PlanCommand
     {
         string[] sheets = [.. options.Where(o => o.Basis != FigureBasis.Measured).Select(o => o.Fleet.Accelerator?.Profile.Name ?? inputs.CpuDevice.Profile.Name).Distinct()];
         string published = sheets.Length == 0 ? "Devices as measured." : $"Made from published and assumed figures, not from measurements: {string.Join(", ", sheets)}; time is {DataSheetModel.Sentence}.";
-        return $"{published} Prices: {inputs.Book.Name} {inputs.Book.Version}, each with source and date. Sized for the busiest minute of each hour at {utilisation:P0} utilisation; the trace repeats for a month. What is owned is written off whether it is on or off.";
+        return $"{published} Prices: {inputs.Book.Name} {inputs.Book.Version}, each with source and date. Sized for the busiest minute of each hour at {utilisation:P0} utilisation, its 99th percentile in time; the trace repeats for a month. Low and high: sized again with every figure at that end. What is owned is written off whether it is on or off; starts are paid. The {BatchLatency.Sentence}.";
     }
 
     private static void Show(Output output, CostInputs inputs, ArrivalTrace trace, FleetPlan plan, double scale, double deadline, string face, List<Option> options)
@@ -97,13 +96,13 @@ internal static class PlanCommand
         output.WriteLine(face);
         output.WriteLine();
         output.WriteLine($"{inputs.ModelReference}, {trace.Name} × {Numbers.Of(scale)}: {Numbers.Of(trace.Total * scale)} decisions in {Numbers.Of(trace.Counts.Count / 3600.0)} hours, busiest minute {Numbers.Of(plan.PeakLoad)} a second; {Numbers.Micros(deadline)} from arrival to answer; {inputs.Book.Currency} and kWh a month, expected (low – high).");
-        Table table = output.CreateTable("fleet", "", "basis", "accelerators", "cores", "money, scaled down", "money, always on", "saving", "kWh, scaled down", "kWh, always on", "latency at peak");
+        Table table = output.CreateTable("fleet", "", "basis", "accelerators", "cores", "money, scaled down", "money, always on", "saving", "kWh, scaled down", "kWh, always on", "p50, p99 at peak");
         foreach (Option option in options)
         {
             MonthlyCost cost = option.Fleet.Cost;
             table.AddRow(
-                Markup.Escape(option.Name), option.Tenure, Numbers.Basis(option.Basis), option.Fleet.AcceleratorCount.ToString(CultureInfo.InvariantCulture), option.Fleet.CoreCount.ToString(CultureInfo.InvariantCulture),
-                Markup.Escape(Numbers.Range(cost.MoneyScaled)), Numbers.Of(cost.Money.Value), Numbers.Of(cost.Saving.Value), Numbers.Of(cost.KilowattHoursScaled.Value), Numbers.Of(cost.KilowattHours.Value), Numbers.Micros(option.Fleet.PeakLatencyMicros));
+                Markup.Escape(option.Name), option.Tenure, Numbers.Basis(option.Basis), Markup.Escape(Count(option.Fleet.Accelerators)), Markup.Escape(Count(option.Fleet.Cores)),
+                Markup.Escape(Numbers.Range(cost.MoneyScaled)), Numbers.Of(cost.Money.Value), Numbers.Of(cost.Saving.Value), Numbers.Of(cost.KilowattHoursScaled.Value), Numbers.Of(cost.KilowattHours.Value), Numbers.Latency(option.Fleet.Peak));
         }
 
         output.People.Write(table);
@@ -134,7 +133,9 @@ internal static class PlanCommand
             json.WriteString("basis", Numbers.Basis(option.Basis));
             json.WriteNumber("accelerators", option.Fleet.AcceleratorCount);
             json.WriteNumber("cores", option.Fleet.CoreCount);
-            json.WriteNumber("peakLatencyMicros", option.Fleet.PeakLatencyMicros);
+            Range(json, "acceleratorsRange", option.Fleet.Accelerators);
+            Range(json, "coresRange", option.Fleet.Cores);
+            CompareCommand.WriteLatency(json, option.Fleet.Peak);
             Range(json, "monthlyMoney", option.Fleet.Cost.Money);
             Range(json, "monthlyMoneyScaledDown", option.Fleet.Cost.MoneyScaled);
             Range(json, "monthlySaving", option.Fleet.Cost.Saving);
@@ -168,6 +169,8 @@ internal static class PlanCommand
             ? trace
             : throw new CommandFailure(ExitCode.BadInput, [.. errors.Select(e => (e.Code, $"{e.File} {e.Path}: {e.Sentence}"))]);
     }
+
+    private static string Count(Estimate count) => count.Low == count.High ? Numbers.Of(count.Value) : Numbers.Range(count);
 
     private static string Word(Tenure tenure) => tenure == Tenure.Owned ? "owned" : "rented";
 }

@@ -8,6 +8,12 @@ namespace Risk.Core.Costs;
 /// <param name="Paths">JSON paths of the figures in the price book.</param>
 public sealed record CostLine(string What, string Arithmetic, Estimate Result, string Unit, IReadOnlyList<string> Paths);
 
+/// <summary>The cores of a host that feed an accelerator.</summary>
+/// <param name="Core">One of them.</param>
+/// <param name="Cores">Kept for each device that is on.</param>
+/// <param name="IsInPrice">They are in the rent of the device, their power too.</param>
+public sealed record HostShare(DeviceRates Core, Estimate Cores, bool IsInPrice);
+
 /// <summary>
 /// What a device costs by the hour, in the book's currency, made from the figures of a price book; and how, line by line.
 /// <para>Rented, an hour costs its price, host and power included, whether anything runs or not. Owned, the purchase is
@@ -32,7 +38,7 @@ public sealed class DeviceRates
     public Tenure Tenure { get; }
     public string Currency { get; }
 
-    /// <summary>While it is on, idle or not.</summary>
+    /// <summary>While it is on, idle or not; the idle cores that the host keeps for it are in it.</summary>
     public Estimate OnPerHour { get; private set; }
 
     /// <summary>While it is off: the amortisation of what is owned; rented, nothing.</summary>
@@ -53,6 +59,9 @@ public sealed class DeviceRates
     /// <summary>From switching on to the first batch.</summary>
     public Estimate StartMinutes { get; private set; }
 
+    /// <summary>Whose cores feed it; null for a core. What they do is not in <see cref="BusyPerHour"/> and the watts.</summary>
+    public HostShare? Host { get; private set; }
+
     /// <summary>How the rates were made, in order.</summary>
     public IReadOnlyList<CostLine> Lines => _lines;
 
@@ -64,15 +73,18 @@ public sealed class DeviceRates
         string path = $"$.devices[{index}]";
         DeviceRates rates = new(device.Name, tenure, book.Currency) { StartMinutes = Estimate.Of(device.Start) };
         rates.SetWatts(book, device.Idle, device.Full, 1, path);
-        if (tenure == Tenure.Rented)
-        {
-            rates.OnPerHour = rates.Rent(book, device.Hourly!.Value, 1, $"{path}.hourly");
-            return rates;
-        }
-        Estimate written = rates.Amortise(book, device.Purchase!.Value, device.Life!.Value, 1, path);
         MachinePrice host = book.Machines.First(machine => machine.Name == device.Host);
         DeviceRates core = OfCore(book, host);
         Estimate cores = Estimate.Of(device.HostCores);
+        rates.Host = new HostShare(core, cores, IsInPrice: tenure == Tenure.Rented);
+        rates._lines.AddRange(core._lines.Select(line => line with { What = $"a core of {host.Name}: {line.What}" }));
+        if (tenure == Tenure.Rented)
+        {
+            rates.OnPerHour = rates.Rent(book, device.Hourly!.Value, 1, $"{path}.hourly");
+            rates.Add("host", $"{Number(device.HostCores.Value)} cores of {host.Name}, in the rent; their power counts as energy", cores, "cores", $"{path}.hostCores");
+            return rates;
+        }
+        Estimate written = rates.Amortise(book, device.Purchase!.Value, device.Life!.Value, 1, path);
         Estimate hostPerHour = core.OnPerHour * cores;
         rates.Add("host", $"{Number(device.HostCores.Value)} cores × {Number(core.OnPerHour.Value)} {book.Currency}/h (a core of {host.Name})", hostPerHour, $"{book.Currency}/h", $"{path}.hostCores");
         rates.OffPerHour = written;
@@ -96,6 +108,7 @@ public sealed class DeviceRates
         Estimate alone = Estimate.Between(host, rates.OnPerHour);
         rates.Add("the host's cores are metered by themselves", $"{Number(rates.OnPerHour.Value)} − {Number(host.Value)} {book.Currency}/h", alone, $"{book.Currency}/h", $"$.devices[{book.Devices.ToList().IndexOf(device)}].hostCores");
         rates.OnPerHour = alone;
+        rates.Host = null;
         return rates;
     }
 

@@ -31,6 +31,10 @@ public interface IDecisionStore : IDisposable
     /// <summary>The newest owner of each partition that has a log. A hint: it may have gone.</summary>
     IReadOnlyList<PartitionOwner> Owners();
 
+    /// <summary>Keeps how many partitions the stream has, unless that is kept already, and returns what is kept: the number whoever came first was told.</summary>
+    /// <param name="told">At least 1.</param>
+    int KeepPartitionCount(int told);
+
     /// <summary>Finds a durable decision of any partition by its event's key, without its owner; false where the store keeps no index of that.</summary>
     bool TryFind(in EntityKey eventKey, LogEntry entry);
 

@@ -246,7 +246,7 @@ public sealed class ModelManifest
     private static double Number(JsonElement root, string name, double least, double most)
     {
         var value = Member(root, name, JsonValueKind.Number).GetDouble();
-        return value >= least && value <= most ? value : throw new ManifestException($"the field '{name}' must be {least} to {most}, found {value}");
+        return value >= least && value <= most ? value : throw new ManifestException($"the field '{name}' must be {least} {(most <= 1 ? "to 1" : "or more")}, found {value}");
     }
 
     private static Dictionary<string, string> ReadReasonTexts(JsonElement root) =>

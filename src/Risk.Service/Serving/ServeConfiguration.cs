@@ -133,7 +133,7 @@ public sealed record BatchConfiguration
 /// <summary>Entities that meet transactions of every partition (the terminal of a card's transaction).</summary>
 public sealed record EntityConfiguration
 {
-    /// <summary>How far the partitions may be apart in event time; what comes later than that is decided, marked LATE, and not counted for such entities.</summary>
+    /// <summary>How far the partitions may be apart in event time; what comes later than that is decided, marked LATE, and not counted for such entities. A row that an owner missed and hears of too late is counted as ENTITY_ROW_LATE.</summary>
     public double SkewSeconds { get; init; } = 3600;
 
     /// <summary>How long a batch waits for their history, before it is decided without it and marked INCOMPLETE.</summary>

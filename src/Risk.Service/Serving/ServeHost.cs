@@ -127,6 +127,12 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
             model.Dispose();
             throw new IOException($"PARTITIONS_DIFFER: topic {kafka.Topics.Transactions} has {kafka.PartitionCount} partitions, the cluster was told of {managed}: both must be the same, everywhere and for ever");
         }
+        if (options.ManagedPartitions is { } told && PartitionsOf(options.Store, told) is var kept && kept != told)
+        {
+            kafka?.Dispose();
+            model.Dispose();
+            throw new IOException($"CLUSTER_DIFFERS: {options.Definition.Schema.Name} was begun with {kept} partitions in this store, and this silo was told of {told}: start it with --partitions {kept}, or it would look for histories where they are not");
+        }
         var host = new ServeHost(options, model, kafka, kafka?.PartitionCount ?? options.ManagedPartitions ?? 1);
         started = host;
         host.Tell(events);
@@ -140,6 +146,14 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         if (kafka is null && options.ManagedPartitions is null) { host.Take(0); }
         kafka?.Run(host);
         return (host, null);
+    }
+
+    /// <summary>How many partitions the stream was begun with; <paramref name="told"/> when it begins now.</summary>
+    private static int PartitionsOf(IDecisionStore store, int told)
+    {
+        // Of a store from before it kept the number.
+        int owned = store.Owners().Select(o => o.Partition + 1).DefaultIfEmpty().Max();
+        return owned > told ? owned : store.KeepPartitionCount(told);
     }
 
     internal ServingModel Model => _model;

@@ -11,6 +11,7 @@ internal sealed class DecisionLogReader : IDecisionLogReader
 {
     private readonly LogFolder _folder;
     private readonly FileDecisionLog? _log;
+    private readonly JournalTail? _tail;
     private readonly LogEntry _entry = new();
     private readonly long _end;
     private byte[] _entries = new byte[128 * 1024];
@@ -33,6 +34,9 @@ internal sealed class DecisionLogReader : IDecisionLogReader
         Sequence = from - 1;
     }
 
+    private DecisionLogReader(LogFolder folder, long from, JournalTail tail)
+        : this(folder, from, tail.End, null) => _tail = tail;
+
     /// <summary>Sequence of the current entry.</summary>
     public long Sequence { get; private set; }
 
@@ -52,6 +56,27 @@ internal sealed class DecisionLogReader : IDecisionLogReader
     public static DecisionLogReader Open(string directory, long from = 0)
     {
         LogFolder folder = LogFolder.Find(directory);
+        return new DecisionLogReader(folder, from, SizeAtCheckpoint(folder), null);
+    }
+
+    /// <summary>Reads a log that someone else may be writing, up to its last commit.</summary>
+    /// <exception cref="DecisionLogException"><c>LOG_CORRUPT</c>: there is no checkpoint, or files are missing.</exception>
+    public static DecisionLogReader OpenToLastCommit(LogFolder folder, long from)
+    {
+        JournalTail tail;
+        long size;
+        do
+        {
+            // Between the two the owner may have moved entries on from its journal into tiles: then the checkpoint has them.
+            size = SizeAtCheckpoint(folder);
+            tail = JournalTail.Read(folder.Journal, size);
+        }
+        while (tail.HasGap && SizeAtCheckpoint(folder) > size);
+        return new DecisionLogReader(folder, from, tail);
+    }
+
+    private static long SizeAtCheckpoint(LogFolder folder)
+    {
         if (!File.Exists(folder.Checkpoint) ||
             !SignedNote.TryParse(File.ReadAllBytes(folder.Checkpoint), out SignedNote? note) ||
             !Checkpoint.TryParse(note.Text, out Checkpoint? checkpoint))
@@ -59,7 +84,7 @@ internal sealed class DecisionLogReader : IDecisionLogReader
             throw new DecisionLogException(LogCodes.Corrupt, $"There is no readable checkpoint in {folder.Log}.");
         }
 
-        return new DecisionLogReader(folder, from, checkpoint.Size, null);
+        return checkpoint.Size;
     }
 
     /// <summary>Goes to the next entry; false at the end.</summary>
@@ -72,6 +97,12 @@ internal sealed class DecisionLogReader : IDecisionLogReader
         }
 
         Sequence++;
+        if (_tail is not null && Sequence >= _tail.From)
+        {
+            _tail.Read(Sequence, _entry);
+            return _inMemory = true;
+        }
+
         long bundle = Sequence / LogFormat.TileWidth;
         if (bundle != _bundle || _inMemory)
         {
@@ -121,7 +152,7 @@ internal sealed class DecisionLogReader : IDecisionLogReader
 
     private void OpenBundle(long bundle)
     {
-        int width = (int)Math.Min(_end - bundle * LogFormat.TileWidth, LogFormat.TileWidth);
+        int width = (int)Math.Min((_tail?.From ?? _end) - bundle * LogFormat.TileWidth, LogFormat.TileWidth);
         _bundle = bundle;
         _inMemory = _log is not null && !_log.IsInFiles(bundle);
         if (_inMemory)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Risk.Core.Log;
 using Risk.Core.Transactions;
 
@@ -6,7 +7,7 @@ namespace Risk.Storage.Log;
 
 /// <summary>
 /// The store in files of one directory, a folder a partition (<c>0007/</c>): the log (<see cref="LogFolder"/>), <c>owner</c>,
-/// <c>labels</c> and <c>snapshots/</c>; beside them <c>token-key</c> (<see cref="TokenKeyFile"/>). The operating system's lock on the log is the fence: a second owner waits its turn,
+/// <c>labels</c> and <c>snapshots/</c>; beside them <c>token-key</c> (<see cref="TokenKeyFile"/>) and, of a cluster, <c>partition-count</c>. The operating system's lock on the log is the fence: a second owner waits its turn,
 /// <c>LOG_IN_USE</c>.
 /// </summary>
 /// <param name="directory">Made when the first log is opened.</param>
@@ -73,9 +74,17 @@ internal sealed class FileDecisionStore(string directory, string stream, Decisio
         return owners;
     }
 
-    /// <summary>Up to the last checkpoint, at most a second old.</summary>
+    public int KeepPartitionCount(int told)
+    {
+        string path = Path.Combine(_directory, "partition-count");
+        OnceFile.TryCreate(path, Encoding.ASCII.GetBytes(told.ToString(CultureInfo.InvariantCulture) + "\n"));
+        return int.TryParse(File.ReadAllText(path).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int kept)
+            ? kept
+            : throw new DecisionLogException(LogCodes.Corrupt, $"{path} holds no number: put back the number of partitions that the stream was begun with.");
+    }
+
     public IDecisionLogReader? Read(int partition, long from) =>
-        File.Exists(new LogFolder(FolderOf(partition)).Checkpoint) ? DecisionLogReader.Open(FolderOf(partition), from) : null;
+        new LogFolder(FolderOf(partition)) is var folder && File.Exists(folder.Checkpoint) ? DecisionLogReader.OpenToLastCommit(folder, from) : null;
 
     /// <summary>Always false: files keep no index by event.</summary>
     public bool TryFind(in EntityKey eventKey, LogEntry entry) => false;

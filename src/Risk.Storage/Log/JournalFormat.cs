@@ -151,6 +151,9 @@ internal static class JournalFormat
         return true;
     }
 
+    /// <summary>First sequence that a frame's header tells, unchecked; a hint of where to read.</summary>
+    public static long FirstSequenceOf(ReadOnlySpan<byte> frameHeader) => BinaryPrimitives.ReadInt64LittleEndian(frameHeader[8..]);
+
     /// <summary>CRC-32C, the processor's own instruction where there is one.</summary>
     public static uint Crc(ReadOnlySpan<byte> bytes, uint before = ~0u)
     {

@@ -83,6 +83,13 @@ internal sealed class PostgresDecisionStore : IDecisionStore
         """,
         new { Options.Stream }).AsList());
 
+    public int KeepPartitionCount(int told) => Reading(connection =>
+    {
+        var which = new { Options.Stream, told };
+        connection.Execute("INSERT INTO risk.partition_count (stream, partitions) VALUES (@Stream, @told) ON CONFLICT DO NOTHING", which);
+        return connection.QuerySingle<int>("SELECT partitions FROM risk.partition_count WHERE stream = @Stream", which);
+    });
+
     public bool TryFind(in EntityKey eventKey, LogEntry entry)
     {
         Guid key = GuidOf(eventKey);

@@ -9,9 +9,7 @@ namespace Risk.EndToEnd.Tests.Serve;
 /// <summary>
 /// Terminals meet cards of every partition. Twelve partitions in three processes must see of a terminal what one engine sees
 /// that has the whole stream, labels included, and also after a process was killed.
-/// On a busy machine one decision in 360 was seen to differ after the kill, unmarked (ops/notes/next.md), so it runs alone.
 /// </summary>
-[Collection(nameof(Alone))]
 public sealed class SharedEntityTests : IDisposable
 {
     private const int Count = 360, Labelled = 60, LabelsAt = 70;
@@ -37,7 +35,6 @@ public sealed class SharedEntityTests : IDisposable
                 topic.Processes.RemoveAt(1);
                 topic.StartProcess();
                 await WaitComplete(topic, 3);
-                await Task.Delay(2500); // what the new owners could not read in the logs is told them within a second or so
             }
             topic.Send(Customer(n), Json(n));
             topic.WaitForDecisions(n + 1);

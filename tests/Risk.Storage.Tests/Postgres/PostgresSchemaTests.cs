@@ -9,7 +9,7 @@ namespace Risk.Storage.Tests.Postgres;
 [Collection(PostgresFixture.Name)]
 public sealed class PostgresSchemaTests(PostgresFixture postgres) : PostgresTest(postgres)
 {
-    private static readonly string[] LogTables = ["decision_log", "epoch", "entry", "log_commit", "tile", "checkpoint", "label", "token_key"];
+    private static readonly string[] LogTables = ["decision_log", "epoch", "entry", "log_commit", "tile", "checkpoint", "label", "token_key", "partition_count"];
 
     [StoreFact]
     public void Migrations_AreAppliedOnce_InOrder_WhoeverBegins()
@@ -84,7 +84,7 @@ public sealed class PostgresSchemaTests(PostgresFixture postgres) : PostgresTest
         Assert.False(entry.Record.IsEmpty);
     }
 
-    private static string UpdateOf(string table) => $"UPDATE risk.{table} SET {table switch { "decision_log" => "partition = 7", "token_key" => "stream = '7'", _ => "log = 7" }}";
+    private static string UpdateOf(string table) => $"UPDATE risk.{table} SET {table switch { "decision_log" => "partition = 7", "token_key" or "partition_count" => "stream = '7'", _ => "log = 7" }}";
 
     private static string? StateOf(string connectionString, string statement)
     {

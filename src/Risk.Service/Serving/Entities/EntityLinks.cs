@@ -215,6 +215,9 @@ internal sealed class EntityLinks
                 return false;
             }
             if (link.Core.OnReply(asked, told) == LinkStep.Fenced) { throw new DecisionLogException(LogCodes.Fenced, $"partition {_shard.Partition} has another owner, an entity owner says"); }
+            int late = told.IsAccepted ? Enumerable.Range(0, rows).Count(row => EntityMessage.ReadRow(reply, row, rows, _values)) : 0;
+            // The others were ahead of it by more than the skew: the owner never counts these.
+            if (late > 0) { _fault("ENTITY_ROW_LATE", late); }
         }
         link.IsBehind = false;
         return true;

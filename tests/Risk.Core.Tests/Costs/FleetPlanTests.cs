@@ -1,7 +1,7 @@
 using Risk.Core.Costs;
 using Risk.Core.Devices;
 
-namespace Risk.Core.Tests.Devices;
+namespace Risk.Core.Tests.Costs;
 
 public sealed class FleetPlanTests
 {
@@ -17,8 +17,10 @@ public sealed class FleetPlanTests
         // 40,000 × 100 µs ÷ 0.5 = 8 cores by day, 0.2 by night: one machine of four.
         Assert.Equal((8, 0), (cpu.CoreCount, cpu.AcceleratorCount));
         Assert.Equal(8 * 0.1 * 730.5, cpu.Cost.Money.Value, 1e-6);
-        Assert.Equal(6 * 0.1 * 730.5, cpu.Cost.MoneyScaled.Value, 1e-6);
-        Assert.Equal(2 * 0.1 * 730.5, cpu.Cost.Saving.Value, 1e-6);
+        // Once a day four cores start, one minute long.
+        double starts = 4 * 0.1 / 60 / 24;
+        Assert.Equal((6 * 0.1 + starts) * 730.5, cpu.Cost.MoneyScaled.Value, 1e-6);
+        Assert.Equal((2 * 0.1 - starts) * 730.5, cpu.Cost.Saving.Value, 1e-6);
         Assert.Equal(730.5 * (8 * 10 + (10 * (4 + 0.1) / 2)) / 1000, cpu.Cost.KilowattHours.Value, 1e-6);
         Assert.True(cpu.Cost.KilowattHoursScaled.Value < cpu.Cost.KilowattHours.Value);
     }
@@ -32,7 +34,7 @@ public sealed class FleetPlanTests
         Assert.Equal(0.3 * 730.5, only.Cost.MoneyScaled.Value, 1e-6);
         // One core at night instead of the card: 12 h of 0.3 and 12 h of 0.1.
         Assert.Equal((1, 1), (mixed.AcceleratorCount, mixed.CoreCount));
-        Assert.Equal(0.2 * 730.5, mixed.Cost.MoneyScaled.Value, 1e-6);
+        Assert.Equal((0.2 + ((0.3 + 0.1) / 60 / 24)) * 730.5, mixed.Cost.MoneyScaled.Value, 1e-6);
         Assert.True(mixed.Cost.MoneyScaled.Value < cpu.Cost.MoneyScaled.Value);
         Assert.Null(new FleetPlan(s_hours, s_core, 1, 50, 0.5).Only(s_card));
         Assert.Null(new FleetPlan(s_hours, s_core, 1, 50, 0.5).CpuOnly());
@@ -45,11 +47,11 @@ public sealed class FleetPlanTests
         PricedDevice card = Device(0.3, (1, 100), (1_000, 20_000));
         FleetOption only = new FleetPlan(s_hours, s_core, 1, 10_000, 0.5).Only(card)!;
         Assert.Equal(8, only.AcceleratorCount);
-        // All eight by day, one at night.
-        Assert.Equal(4.5 * 0.3 * 730.5, only.Cost.MoneyScaled.Value, 1e-6);
+        // All eight by day, one at night, seven starts.
+        Assert.Equal((4.5 + (7.0 / 60 / 24)) * 0.3 * 730.5, only.Cost.MoneyScaled.Value, 1e-6);
         Assert.Equal(20_000, card.Carried(40_000, 4, 10_000, 0.5), 1e-3);
         // A batch that is fast enough, and that this load does not fill in time.
-        Assert.Equal(10_000, Device(0.3, (1, 100), (1_000, 5_000)).Carried(50_000, 1, 10_000, 1), 1e-3);
+        Assert.Equal(5_000, Device(0.3, (1, 100), (1_000, 5_000)).Carried(50_000, 1, 10_000, 0.5), 1e-3);
     }
 
     [Fact]
@@ -61,6 +63,28 @@ public sealed class FleetPlanTests
         MonthlyCost cost = new FleetPlan(s_hours, s_core, 1, 50_000, 0.5).Only(slow)!.Cost;
         Assert.True(double.IsFinite(cost.Money.Value));
         Assert.Equal((double.PositiveInfinity, double.PositiveInfinity), (cost.Money.High, cost.MoneyScaled.High));
+    }
+
+    [Fact]
+    public void LowAndHigh_AreFleetsOfTheirOwn_ForAsManyCardsAsThatTakes()
+    {
+        // 40,000 a second at 50, 100 or 400 µs, half used: 4, 8 or 32 cards.
+        FleetOption only = new FleetPlan(s_hours, s_core, 1, 50_000, 0.5).Only(Device(0.3, new CostPoint(1, 100, 400, 0, 0, null, 50, 400)))!;
+        Assert.Equal(new Estimate(4, 8, 32), only.Accelerators);
+        Assert.Equal(8 * 0.3 * 730.5, only.Cost.Money.Value, 1e-6);
+        Assert.Equal(32 * 0.3 * 730.5, only.Cost.Money.High, 1e-6);
+    }
+
+    [Fact]
+    public void Deadline_IsMetThroughTheDay_QueueIncluded()
+    {
+        FleetPlan plan = new(s_hours, s_core, 4, 5_000, 0.9);
+        foreach (FleetOption? option in (FleetOption?[])[plan.CpuOnly(), plan.Only(s_card), plan.Mixed(s_card)])
+            Assert.InRange(option!.Peak.P99, 100, 5_000);
+        // 1 ms a row, 900 rows a second, nine tenths used: one card would do, and queue for 21 ms.
+        IReadOnlyList<(double, double)> steady = [(900, 900)];
+        Assert.Equal(1, new FleetPlan(steady, s_core, 4, 50_000, 0.9).Only(Device(0.3, (1, 1_000)))!.AcceleratorCount);
+        Assert.Equal(2, new FleetPlan(steady, s_core, 4, 10_000, 0.9).Only(Device(0.3, (1, 1_000)))!.AcceleratorCount);
     }
 
     [Fact]
