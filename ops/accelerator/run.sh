@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Verifies and measures an NVIDIA GPU on a machine where nothing can be fetched. Three steps:
 #
-#   run.sh pack [--without-cuda]   here: publishes the engine, adds the .NET runtime, the CUDA provider, models and the recorded
-#                                  stream, and cuts it all into parts of at most 60 MB below .risk/accelerator/parts
-#   run.sh receive                 there, once for every part that was carried over: keeps the parts that lie in
-#                                  .risk/accelerator/parts (they may come one at a time)
+#   run.sh pack [NAME...]          here: publishes the engine, adds the .NET runtime, the libraries of the accelerators that are
+#                                  named (folders of ops/feed/accelerators; default cuda; `none`: the processor alone), models and
+#                                  the recorded stream, and cuts it all into parts of at most 60 MB below .risk/accelerator/parts
+#   run.sh receive                 there, once for every part that was carried over: keeps and checks the parts that lie in
+#                                  .risk/accelerator/parts (they may come one at a time), and says which are missing
 #   run.sh go [DEVICE...]          there: joins and checks the parts, then verifies, measures and benchmarks; the devices are
 #                                  those of `risk accelerators list`, default cuda. Results, profiles and a report go to $OUT,
 #                                  or .risk/accelerator/results
@@ -16,14 +17,19 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 work="$top/.risk/accelerator"
-part_size=$((60 * 1000 * 1000))
+part_size=${RISK_PART_SIZE:-60000000} # bytes
 
 say() { printf '%s\n' "accelerator: $*" >&2; }
 fail() { printf '%s\n' "$1: $2" >&2; exit 3; }
 
 pack() {
-  local stage dotnet version cuda=yes
-  if [ "${1:-}" = --without-cuda ]; then cuda=no; fi
+  local stage dotnet version name libraries names=("$@")
+  if [ ${#names[@]} -eq 0 ]; then names=(cuda); fi
+  if [ "${names[*]}" = none ]; then names=(); fi
+  for name in "${names[@]}"; do
+    [ -e "$top/ops/feed/accelerators/$name/files" ] || fail PACK_NAME "there are no libraries of '$name'; name some of $(cd "$top/ops/feed/accelerators" && echo *), or none."
+  done
+  command -v dotnet >/dev/null || fail PACK_DOTNET "the .NET 10 SDK is needed to pack, and \`dotnet\` is not on PATH."
   stage="$work/stage"
   rm -rf "$stage" "$work/parts"
   mkdir -p "$stage/app" "$stage/dotnet/host" "$stage/home/ops" "$work/parts"
@@ -41,10 +47,11 @@ pack() {
   done
   cp -r "$top/models" "$top/streams" "$stage/home/"
   cp -r "$top/ops/prices" "$top/ops/profiles" "$stage/home/ops/"
-  if [ $cuda = yes ]; then
-    mkdir -p "$stage/cache/risk-feed/accelerators"
-    cp -r "$("$top/ops/feed/accelerator" cuda)" "$stage/cache/risk-feed/accelerators/"
-  fi
+  mkdir -p "$stage/cache/risk-feed/accelerators"
+  for name in "${names[@]}"; do
+    libraries=$("$top/ops/feed/accelerator" "$name")
+    cp -r "$libraries" "$stage/cache/risk-feed/accelerators/"
+  done
   git -C "$top" rev-parse HEAD >"$stage/commit" 2>/dev/null || echo unknown >"$stage/commit"
   say "packing"
   tar -C "$stage" -cf - . | xz -T0 -2 | split -b $part_size -d -a 2 - "$work/parts/part."
@@ -54,9 +61,24 @@ pack() {
 }
 
 receive() {
+  local part missing=()
   mkdir -p "$work/received"
-  cp "$work/parts/"* "$work/received/" 2>/dev/null || fail RECEIVE_NONE "there is no part in $work/parts."
-  say "received: $(cd "$work/received" && echo part.*)"
+  [ -n "$(find "$work/parts" -maxdepth 1 \( -name 'part.[0-9][0-9]' -o -name SHA256SUMS \) 2>/dev/null)" ] || fail RECEIVE_NONE "there is no part in $work/parts."
+  find "$work/parts" -maxdepth 1 \( -name 'part.[0-9][0-9]' -o -name SHA256SUMS \) -exec cp {} "$work/received/" \; || fail RECEIVE_COPY "the parts could not be copied to $work/received; is the disk full?"
+  cd "$work/received"
+  if [ ! -e SHA256SUMS ]; then
+    say "received: $(echo part.*); SHA256SUMS, which says what is missing, has not come yet"
+    return 0
+  fi
+  # What was cut off on the way is thrown away here, where the other end is still at hand.
+  while read -r sum part; do
+    if [ ! -e "$part" ]; then missing+=("$part")
+    elif ! printf '%s  %s\n' "$sum" "$part" | sha256sum --status -c -; then
+      rm "$part"
+      missing+=("$part (came broken)")
+    fi
+  done <SHA256SUMS
+  if [ ${#missing[@]} -eq 0 ]; then say "received: all $(wc -l <SHA256SUMS) parts, whole"; else say "received; still missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//')"; fi
 }
 
 unpack() {
@@ -101,17 +123,24 @@ go() {
   libraries=$(python_libraries)
   export LD_LIBRARY_PATH="${libraries}${LD_LIBRARY_PATH:+${libraries:+:}$LD_LIBRARY_PATH}"
   export RISK_HOME="$work/run/home" XDG_CACHE_HOME="$work/run/cache" DOTNET_ROOT="$work/run/dotnet" DOTNET_TieredPGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
-  { date -u +%FT%TZ; uname -srm; grep -m1 'model name' /proc/cpuinfo; nproc; echo "commit $(cat "$work/run/commit")"; echo "LD_LIBRARY_PATH $LD_LIBRARY_PATH"; nvidia-smi 2>&1 || echo "no nvidia-smi"; } >"$results/machine.txt"
+  { date -u +%FT%TZ; uname -srm; grep -m1 'model name' /proc/cpuinfo || true; nproc; echo "commit $(cat "$work/run/commit")"; echo "LD_LIBRARY_PATH $LD_LIBRARY_PATH"; nvidia-smi 2>/dev/null || echo "no nvidia-smi, or it fails"; } >"$results/machine.txt"
   local transactions=${RISK_TRANSACTIONS:-100000} seconds=${RISK_SECONDS:-1} batch=${RISK_BATCH:-4096}
   # CUDA graphs: a device of its own, by configuration.
   printf '{ "accelerators": [ { "name": "cuda-graph", "provider": "cuda", "options": { "enable_cuda_graph": "1" } } ] }\n' >"$work/run/graph.json"
 
+  # The trees of the stream's champion and the sequence model beside it: the one is cheapest on a processor, the other may not be.
+  local sequence=(--stream card-payments-sequence)
   step list accelerators list --json
   for device in "${devices[@]}"; do
+    local others=(cpu forest-kernel)
+    if [ "$device" = cpu ]; then others=(forest-kernel); fi
     step "need-$device" accelerators list "$device"
-    step "verify-$device" accelerators verify "$device" cpu forest-kernel --transactions "$transactions" --batch 512 --out "$results/verify-$device" --json
-    step "overhead-$device" accelerators overhead "$device" --json
+    step "verify-$device" accelerators verify "$device" "${others[@]}" --transactions "$transactions" --batch 512 --out "$results/verify-$device" --json
+    step "verify-$device-sequence" accelerators verify "$device" "${sequence[@]}" --transactions "$transactions" --batch 512 --out "$results/verify-$device-sequence" --json
+    step "overhead-$device" accelerators overhead "$device" --batch "$batch" --json
+    step "overhead-$device-sequence" accelerators overhead "$device" "${sequence[@]}" --batch "$batch" --json
     step "measure-$device" accelerators measure "$device" --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
+    step "measure-$device-sequence" accelerators measure "$device" "${sequence[@]}" --batch "$batch" --seconds "$seconds" --out "$results/profiles-sequence" --json
     if [ "$device" = cuda ]; then
       for variant in perfect-tree-traversal tree-traversal; do
         step "measure-$device-$variant" accelerators measure "$device" --variant "$variant" --batch "$batch" --seconds "$seconds" --out "$results/profiles-$variant" --json
@@ -121,6 +150,7 @@ go() {
     fi
   done
   step measure-processor accelerators measure cpu forest-kernel --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
+  step measure-processor-sequence accelerators measure cpu "${sequence[@]}" --batch "$batch" --seconds "$seconds" --out "$results/profiles-sequence" --json
   step model-run bench model-run --json
   report
 }
@@ -147,5 +177,6 @@ case ${1:-} in
   pack) shift; pack "$@" ;;
   receive) receive ;;
   go) shift; go "$@" ;;
-  *) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  # The head of this file is its usage.
+  *) sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac

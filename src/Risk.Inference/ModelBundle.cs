@@ -50,7 +50,7 @@ public sealed class ModelBundle
             return false;
         }
 
-        bundle = new ModelBundle(directory, manifest, null, onnx, golden);
+        bundle = new ModelBundle(directory, manifest, null, onnx, manifest.Precision is { } reduced ? golden with { Tolerance = reduced.DifferenceMax } : golden);
         return true;
     }
 

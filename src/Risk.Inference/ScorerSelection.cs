@@ -57,7 +57,7 @@ public sealed class ScorerSelection : IDisposable
             session.Dispose();
             refusal = new ModelRefusal(
                 ModelCodes.NotConforming,
-                $"ONNX Runtime is {reports[0].MaxAbsoluteDifference:0.0e+0} away from golden row {reports[0].WorstRow}; {GoldenRows.ToleranceMax:0e+0} is allowed");
+                $"ONNX Runtime is {reports[0].MaxAbsoluteDifference:0.0e+0} away from golden row {reports[0].WorstRow}; {reports[0].Tolerance:0e+0} is allowed");
             return false;
         }
 

@@ -18,10 +18,10 @@ public sealed class AcceleratorConfigurationTests
     [Fact]
     public void Everything_IsTaken()
     {
-        Assert.True(Read("""{ "accelerators": [ { "name": "gpu:1", "provider": "cuda", "library": "/opt/x.so", "options": { "a": 1, "b": true, "c": "d" }, "device": 1, "prices": "h200", "runMillisMax": 750 } ] }""", out IReadOnlyList<AcceleratorConfiguration>? found, out _));
+        Assert.True(Read("""{ "accelerators": [ { "name": "gpu:1", "provider": "cuda", "library": "/opt/x.so", "options": { "a": 1, "b": true, "c": "d" }, "device": 1, "prices": "h200", "profile": "p.json", "runMillisMax": 750 } ] }""", out IReadOnlyList<AcceleratorConfiguration>? found, out _));
         AcceleratorConfiguration one = found![0];
         Assert.Equal(("gpu:1", "cuda", "/opt/x.so", 1, "h200"), (one.Name, one.Provider, one.Library, one.Device, one.Prices));
-        Assert.Equal(750, one.RunMillisMax);
+        Assert.Equal(("p.json", 750), (one.Profile, one.RunMillisMax));
         Assert.Equal("a=1,b=true,c=d", string.Join(',', one.Options.Select(o => $"{o.Key}={o.Value}")));
     }
 

@@ -16,13 +16,15 @@ namespace Risk.Cli.Accelerators;
 /// <param name="Scores">Raw scores by ONNX Runtime on the processor.</param>
 /// <param name="Outcomes">What the policy then decides.</param>
 /// <param name="Ids">The transactions' own ids.</param>
-internal sealed record RecordedRows(int Count, int Features, float[] Inputs, float[] Scores, Outcome[] Outcomes, string[] Ids, Func<int, float, Outcome> Decide)
+/// <param name="Frauds">By the recorded labels; null where the stream has none.</param>
+internal sealed record RecordedRows(int Count, int Features, float[] Inputs, float[] Scores, Outcome[] Outcomes, string[] Ids, bool[]? Frauds, Func<int, float, Outcome> Decide)
 {
     private const int BatchSize = 512;
 
     /// <summary>Reads the first transactions of the stream's recording.</summary>
     /// <param name="bundle">Of the stream's champion.</param>
-    public static RecordedRows Read(StreamFiles files, ModelBundle bundle, int transactions, Action<long> progress, CancellationToken cancellation)
+    /// <param name="skip">So many go before them: their history counts, their rows are not kept.</param>
+    public static RecordedRows Read(StreamFiles files, ModelBundle bundle, int transactions, Action<long> progress, CancellationToken cancellation, int skip = 0)
     {
         StreamDefinition definition = files.Definition;
         KeyRing keys = KeyRing.Reproducible(definition.Schema.Name); // nothing keyed leaves this verb
@@ -36,7 +38,7 @@ internal sealed record RecordedRows(int Count, int Features, float[] Inputs, flo
             var labels = input.Labels is null ? null : new FileLabels(input.Labels);
             var path = new ScoringPath(definition, champion, new ModelLadder(cpu), null, labels, keys.Secret, new Core.Log.RecordIdentity("", 0, "", ""));
             ScoringBatch batch = path.CreateBatch(BatchSize);
-            var collector = new Collector(definition, champion, transactions);
+            var collector = new Collector(definition, champion, input.Labels, transactions, skip);
             long now = Micro.FromDateTimeOffset(TimeProvider.System.GetUtcNow());
             while (collector.Count < transactions && input.Source.TryRead(out Streams.SourceRecord record))
             {
@@ -62,13 +64,16 @@ internal sealed record RecordedRows(int Count, int Features, float[] Inputs, flo
     /// Keeps what is needed to decide again with another score. Rules see the transaction and not the score, and the policy takes
     /// the graver of the two; so the outcome without a score's say, and the one by the score alone, make any other.
     /// </summary>
-    private sealed class Collector(StreamDefinition definition, ChampionModel champion, int capacity)
+    private sealed class Collector(StreamDefinition definition, ChampionModel champion, Streams.LabelFile? labels, int capacity, int skip)
     {
         private readonly int _columns = champion.Columns.Length;
         private readonly float[] _inputs = new float[(long)capacity * champion.Columns.Length];
         private readonly float[] _scores = new float[capacity];
         private readonly Outcome[] _outcomes = new Outcome[capacity], _low = new Outcome[capacity], _middle = new Outcome[capacity], _high = new Outcome[capacity];
         private readonly string[] _ids = new string[capacity];
+        private readonly bool[] _frauds = new bool[capacity];
+
+        private int _skipped;
 
         public int Count { get; private set; }
 
@@ -76,7 +81,9 @@ internal sealed record RecordedRows(int Count, int Features, float[] Inputs, flo
         {
             TransactionBatch transactions = batch.Transactions;
             int numbers = transactions.Schema.NumberFields.Count, features = definition.Catalog.Count;
-            for (int k = 0; k < batch.Count && Count < capacity; k++, Count++)
+            int first = Math.Min(skip - _skipped, batch.Count);
+            _skipped += first;
+            for (int k = first; k < batch.Count && Count < capacity; k++, Count++)
             {
                 int row = batch.Admitted[k];
                 var inputs = new ConditionInputs(transactions, row, transactions.Numbers.Slice(row * numbers, numbers), batch.Views.AsSpan(k * features, features));
@@ -87,12 +94,13 @@ internal sealed record RecordedRows(int Count, int Features, float[] Inputs, flo
                 _low[Count] = definition.Policy.Decide(0, inputs).Outcome;
                 _middle[Count] = definition.Policy.Decide(definition.Policy.Review.Value, inputs).Outcome;
                 _high[Count] = definition.Policy.Decide(1, inputs).Outcome;
+                _frauds[Count] = labels is not null && labels.TryGet(transactions.EventKeys[row], out Label label) && label.IsPositive;
                 _ids[Count] = System.Text.Encoding.UTF8.GetString(transactions.EventId(row));
             }
         }
 
         public RecordedRows Rows() => new(
-            Count, _columns, Count * _columns == _inputs.Length ? _inputs : _inputs[..(Count * _columns)], _scores[..Count], _outcomes[..Count], _ids[..Count],
+            Count, _columns, Count * _columns == _inputs.Length ? _inputs : _inputs[..(Count * _columns)], _scores[..Count], _outcomes[..Count], _ids[..Count], labels is null ? null : _frauds[..Count],
             (row, score) =>
             {
                 double probability = champion.Calibration.Apply(score);

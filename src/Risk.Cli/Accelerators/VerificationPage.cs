@@ -12,20 +12,20 @@ internal static class VerificationPage
     {
         var page = new StringBuilder();
         page.Append("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Accelerator conformance</title><style>")
-            .Append("body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}table{border-collapse:collapse;width:100%;margin:.6rem 0 1.2rem}")
-            .Append("th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid #d8dee4}th:first-child,td:first-child{text-align:left}.ok{color:#116329}.no{color:#a40e26}code{font-size:.9em}</style>");
+            .Append("body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}table{border-collapse:collapse;width:100%;margin:.6rem 0 1.2rem}")
+            .Append("th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid #d8dee4}th:first-child,td:first-child,.name{text-align:left}td{white-space:nowrap}.ok{color:#116329}.no{color:#a40e26}code{font-size:.9em}</style>");
         page.Append("<h1>Do the accelerators answer as the processor does?</h1><p>").Append(CultureInfo.InvariantCulture, $"{transactions:N0} recorded transactions of {Text(stream)}, on {Text(machine)}, ONNX Runtime {Text(runtime)}, {at:yyyy-MM-dd HH:mm} UTC.</p>");
-        page.Append("<table><tr><th>Device</th><th>Model</th><th>Largest difference</th><th>99.9 %</th><th>Outcomes changed</th><th>Same in any batch</th><th>Same every run</th><th>After a loss</th><th>Verdict</th></tr>");
+        page.Append("<table><tr><th>Device</th><th class=\"name\">Model</th><th>Largest difference</th><th>99.9 % below</th><th>Outcomes changed</th><th>Same in any batch</th><th>Same every run</th><th>After a loss</th><th>Verdict</th></tr>");
         foreach (VerifiedDevice device in devices) { Row(page, device); }
         page.Append("</table><p>A device conforms when no score is more than ").Append(DeviceModel.ToleranceMax.ToString("0e+0", CultureInfo.InvariantCulture))
-            .Append(" away from ONNX Runtime's on the processor, at any batch size; when no transaction gets another outcome; when a batch gives the same scores every time; and when a lost device is noticed, gives no score, and comes back by itself with the same answers.</p>");
+            .Append(" away (a model in fewer bits: than its manifest states) from ONNX Runtime's on the processor, at any batch size; when no transaction gets another outcome; when a batch gives the same scores every time; and when a lost device is noticed, gives no score, and comes back by itself with the same answers.</p>");
         foreach (VerifiedDevice device in devices) { Details(page, device); }
         return page.Append("</html>\n").ToString();
     }
 
     private static void Row(StringBuilder page, VerifiedDevice device)
     {
-        page.Append("<tr><td>").Append(Text(device.Device)).Append("<br><small>").Append(Text(device.ExecutionProvider)).Append("</small></td><td>").Append(Text(device.Model)).Append("<br><small>").Append(Text(device.Variant)).Append("</small></td>");
+        page.Append("<tr><td>").Append(Text(device.Device)).Append("<br><small>").Append(Text(device.ExecutionProvider)).Append("</small></td><td class=\"name\">").Append(Text(device.Model)).Append("<br><small>").Append(Text(device.Variant)).Append("</small></td>");
         if (device.Refusal is null)
         {
             double invariance = device.Batches.Count == 0 ? 0 : device.Batches.Max(b => b.InvarianceMax);
@@ -44,6 +44,7 @@ internal static class VerificationPage
             .Append(". Model ").Append(Text(device.Model)).Append(" as ").Append(Text(device.Variant)).Append(", <code>sha256:").Append(Text(device.Digest)).Append("</code>.</p>");
         foreach (string fault in device.Faults()) { page.Append("<p class=\"no\">").Append(Text(fault)).Append("</p>"); }
         if (device.Refusal is not null) { return; }
+        if (device.Batches.Count > 0) { page.Append(CultureInfo.InvariantCulture, $"<p>The first {device.Batches[0].Parity.RowCount} transactions again, in batches of each size, several times:</p>"); }
         page.Append("<table><tr><th>Rows a batch</th><th>Largest difference</th><th>Half below</th><th>99 % below</th><th>Against one by one</th><th>Same every run</th></tr>");
         foreach (BatchConformance batch in device.Batches)
         {

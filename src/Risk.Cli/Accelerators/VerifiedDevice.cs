@@ -13,6 +13,8 @@ internal sealed record VerifiedDevice(string Device, string ExecutionProvider, s
 {
     public const int FlipsShown = 100;
 
+    /// <summary>What a score may be away from the processor's.</summary>
+    public double Tolerance { get; init; } = DeviceModel.ToleranceMax;
     public ScoreParity Parity { get; init; } = ScoreParity.Failed(0);
     public int FlipCount { get; init; }
     public IReadOnlyList<OutcomeFlip> Flips { get; init; } = [];
@@ -27,12 +29,12 @@ internal sealed record VerifiedDevice(string Device, string ExecutionProvider, s
     {
         List<string> faults = [];
         if (Refusal is not null) { return [Refusal.ToString()]; }
-        if (!(Parity.Max <= DeviceModel.ToleranceMax)) { faults.Add($"parity: {Parity.Max:0.0e+0} away from the processor, {DeviceModel.ToleranceMax:0e+0} is allowed"); }
+        if (!(Parity.Max <= Tolerance)) { faults.Add($"parity: {Parity.Max:0.0e+0} away from the processor, {Tolerance:0e+0} is allowed"); }
         if (FlipCount > 0) { faults.Add($"{FlipCount} of {Parity.RowCount} outcomes are other ones"); }
         foreach (BatchConformance batch in Batches)
         {
-            if (!(batch.Parity.Max <= DeviceModel.ToleranceMax)) { faults.Add($"batches of {batch.BatchSize}: {batch.Parity.Max:0.0e+0} away from the processor"); }
-            if (!(batch.InvarianceMax <= DeviceModel.ToleranceMax)) { faults.Add($"batches of {batch.BatchSize}: {batch.InvarianceMax:0.0e+0} away from the same rows one by one"); }
+            if (!(batch.Parity.Max <= Tolerance)) { faults.Add($"batches of {batch.BatchSize}: {batch.Parity.Max:0.0e+0} away from the processor"); }
+            if (!(batch.InvarianceMax <= Tolerance)) { faults.Add($"batches of {batch.BatchSize}: {batch.InvarianceMax:0.0e+0} away from the same rows one by one"); }
             if (!batch.IsDeterministic) { faults.Add($"batches of {batch.BatchSize}: two runs differ"); }
         }
         if (Loss is { Conforms: false } loss) { faults.Add(!loss.FailsAsLost ? "loss: a killed session still gave scores" : loss.RecoverySeconds is null ? "loss: it did not come back" : "loss: other scores after it came back"); }

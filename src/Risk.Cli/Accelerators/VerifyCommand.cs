@@ -95,7 +95,7 @@ internal static class VerifyCommand
         DeviceSession? session = null;
         DeviceMemory? memory = model is null ? null : DeviceVerification.Memory(device.Configuration.Device, () =>
             DeviceSession.TryOpen(device, model, batchSizeMax, TimeProvider.System, new DeviceRetry(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(2)), _ => { }, out session, out refusal));
-        var head = new VerifiedDevice(device.Name, device.ExecutionProvider, device.Description, reference, model?.Variant ?? "", model?.Digest ?? "", device.Driver, device.ProviderVersion, refusal);
+        var head = new VerifiedDevice(device.Name, device.ExecutionProvider, device.Description, reference, model?.Variant ?? "", model?.Digest ?? "", device.Driver, device.ProviderVersion, refusal) { Tolerance = model?.Tolerance ?? DeviceModel.ToleranceMax };
         if (session is null) { return head; }
         using (session)
         {

@@ -57,6 +57,8 @@ public sealed class Policy
     public Threshold Review { get; }
     public Threshold Decline { get; }
     public ReadOnlySpan<PolicyRule> Rules => _rules;
+    /// <summary>How far the raw scores of a model in fewer bits may be from those of the model it was made from; 0 unless given: such models do not serve.</summary>
+    public double ScoreDifferenceMax { get; internal init; }
     /// <summary>How many reasons are shown by default (all contributions are stored).</summary>
     public int ReasonCountMax { get; }
     /// <summary>SHA-256 of the file's bytes.</summary>

@@ -25,7 +25,7 @@ internal sealed class PolicyReader(string file, string stream, IConditionScope s
         if (document is null)
             return null;
         JsonElement root = document.RootElement;
-        if (!_reader.IsObject(root, "$", "version", "stream", "note", "thresholds", "reasons", "rules") && root.ValueKind != JsonValueKind.Object)
+        if (!_reader.IsObject(root, "$", "version", "stream", "note", "thresholds", "reasons", "scoreDifferenceMax", "rules") && root.ValueKind != JsonValueKind.Object)
             return null;
 
         int version = _reader.Integer(root, "$", "version", 1, int.MaxValue) ?? 0;
@@ -34,9 +34,10 @@ internal sealed class PolicyReader(string file, string stream, IConditionScope s
             _reader.Add("POLICY_INVALID", "$.stream", $"is for '{named}', not for '{stream}'");
         (Threshold review, Threshold decline) = ReadThresholds(root);
         int reasonCountMax = ReadReasonCountMax(root);
+        double scoreDifferenceMax = root.TryGetProperty("scoreDifferenceMax", out _) ? _reader.Number(root, "$", "scoreDifferenceMax", 0, 1, "POLICY_INVALID") ?? 0 : 0;
         List<PolicyRule> rules = ReadRules(root);
 
-        return errors.Count > before ? null : new Policy(version, stream, review, decline, [.. rules], reasonCountMax, Sha256Digest.Of(bytes.Span));
+        return errors.Count > before ? null : new Policy(version, stream, review, decline, [.. rules], reasonCountMax, Sha256Digest.Of(bytes.Span)) { ScoreDifferenceMax = scoreDifferenceMax };
     }
 
     private (Threshold Review, Threshold Decline) ReadThresholds(JsonElement root)

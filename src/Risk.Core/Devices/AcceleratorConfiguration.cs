@@ -40,6 +40,12 @@ public sealed record AcceleratorConfiguration(
     /// </summary>
     public int? RunMillisMax { get; init; }
 
+    /// <summary>
+    /// The device's profile, as <c>risk accelerators measure</c> writes it: a file. Where one is named it must fit what is here
+    /// (<c>PROFILE_STALE</c> otherwise, and the device stays out). Null: none is used.
+    /// </summary>
+    public string? Profile { get; init; }
+
     private const string Invalid = "ACCELERATOR_INVALID";
     private const int NameLengthMax = 64, OptionCountMax = 256;
 
@@ -87,13 +93,14 @@ public sealed record AcceleratorConfiguration(
 
     private static AcceleratorConfiguration Read(DefinitionReader reader, JsonElement element, string path)
     {
-        if (!reader.IsObject(element, path, "name", "provider", "library", "options", "device", "prices", "runMillisMax", "note") && element.ValueKind != JsonValueKind.Object) { return Named(""); }
+        if (!reader.IsObject(element, path, "name", "provider", "library", "options", "device", "prices", "profile", "runMillisMax", "note") && element.ValueKind != JsonValueKind.Object) { return Named(""); }
         string name = reader.Text(element, path, "name") ?? "";
         if (name.Length > 0 && !IsName(name)) { reader.Add(Invalid, $"{path}.name", $"needs 1 to {NameLengthMax} letters, digits or -_.: of ASCII"); }
         string provider = Optional(reader, element, path, "provider") ?? name;
         int device = element.TryGetProperty("device", out _) ? reader.Integer(element, path, "device", 0, 1023) ?? 0 : 0;
         return new AcceleratorConfiguration(name, provider, Optional(reader, element, path, "library"), ReadOptions(reader, element, path), device, Optional(reader, element, path, "prices"))
         {
+            Profile = Optional(reader, element, path, "profile"),
             RunMillisMax = element.TryGetProperty("runMillisMax", out _) ? reader.Integer(element, path, "runMillisMax", 0, RunMillisMaxMax) : null,
         };
     }

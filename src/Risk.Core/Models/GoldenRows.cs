@@ -14,6 +14,9 @@ public sealed record GoldenRows(float[] Rows, float[] Scores, int FeatureCount)
     /// <summary>What a scorer may be away from the expected score at most, absolute.</summary>
     public const double ToleranceMax = 1e-6;
 
+    /// <summary>What a scorer of this model may be away: <see cref="ToleranceMax"/>, or what its manifest states for fewer bits.</summary>
+    public double Tolerance { get; init; } = ToleranceMax;
+
     public int Count => Scores.Length;
 
     /// <summary>Reads the file: a header of the model's inputs in order and <c>score</c>, then one line a row.</summary>
@@ -63,7 +66,7 @@ public sealed record GoldenRows(float[] Rows, float[] Scores, int FeatureCount)
     public ConformanceReport Check(IScorer scorer)
     {
         var scores = new float[Count];
-        return Run(scorer, scores) == ScoringStatus.Scored ? ConformanceReport.Compare(scorer.ExecutionProvider, scores, Scores) : ConformanceReport.Failed(scorer.ExecutionProvider, Count);
+        return Run(scorer, scores) == ScoringStatus.Scored ? ConformanceReport.Compare(scorer.ExecutionProvider, scores, Scores) with { Tolerance = Tolerance } : ConformanceReport.Failed(scorer.ExecutionProvider, Count);
     }
 
     /// <summary>Scores all rows, in batches of as many as the scorer takes.</summary>
@@ -93,7 +96,10 @@ public sealed record GoldenRows(float[] Rows, float[] Scores, int FeatureCount)
 /// <param name="WorstRow">0-based row of that distance.</param>
 public sealed record ConformanceReport(string ExecutionProvider, int RowCount, double MaxAbsoluteDifference, int WorstRow)
 {
-    public bool Conforms => MaxAbsoluteDifference <= GoldenRows.ToleranceMax;
+    /// <summary>What is allowed.</summary>
+    public double Tolerance { get; init; } = GoldenRows.ToleranceMax;
+
+    public bool Conforms => MaxAbsoluteDifference <= Tolerance;
 
     public static ConformanceReport Failed(string executionProvider, int rowCount) => new(executionProvider, rowCount, double.PositiveInfinity, 0);
 

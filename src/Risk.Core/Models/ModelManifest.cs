@@ -25,6 +25,7 @@ public sealed class ModelManifest
         Metrics = ReadMetrics(root);
         ReasonTexts = ReadReasonTexts(root);
         Variants = ReadVariants(root);
+        Precision = ReadPrecision(root);
     }
 
     public string Name { get; }
@@ -64,6 +65,9 @@ public sealed class ModelManifest
 
     /// <summary>The same model in other forms, no name twice; empty when the bundle has none.</summary>
     public IReadOnlyList<ModelVariant> Variants { get; }
+
+    /// <summary>What was given up against the model that this one was made from; null for a model that was trained as it is.</summary>
+    public ModelPrecision? Precision { get; }
 
     /// <summary>Reads <c>model.json</c>. A manifest that cannot be read cannot be trusted: <see cref="ModelCodes.Untrusted"/>.</summary>
     /// <param name="utf8">The file's bytes.</param>
@@ -228,10 +232,21 @@ public sealed class ModelManifest
             : throw new ManifestException($"the variant '{read.Name}' was compared with the model sha256:{read.Parity.Against}, not with this one: convert again");
     }
 
+    private static ModelPrecision? ReadPrecision(JsonElement root)
+    {
+        if (!root.TryGetProperty("precision", out _))
+        {
+            return null;
+        }
+
+        var precision = Member(root, "precision", JsonValueKind.Object);
+        return new ModelPrecision(Text(precision, "form"), Text(precision, "of"), Digest(Text(precision, "against")), Number(precision, "differenceMax", 0, 1));
+    }
+
     private static double Number(JsonElement root, string name, double least, double most)
     {
         var value = Member(root, name, JsonValueKind.Number).GetDouble();
-        return value >= least && value <= most ? value : throw new ManifestException($"the field '{name}' must be {least} or more, found {value}");
+        return value >= least && value <= most ? value : throw new ManifestException($"the field '{name}' must be {least} {(most <= 1 ? "to 1" : "or more")}, found {value}");
     }
 
     private static Dictionary<string, string> ReadReasonTexts(JsonElement root) =>

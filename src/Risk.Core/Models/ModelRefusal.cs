@@ -21,6 +21,9 @@ public static class ModelCodes
     /// <summary>The device failed under a batch; the batch may be run again elsewhere.</summary>
     public const string DeviceLost = "DEVICE_LOST";
 
+    /// <summary>The model is another one in fewer bits, and the policy does not admit how far apart their scores may be.</summary>
+    public const string PrecisionNotAdmitted = "MODEL_PRECISION_NOT_ADMITTED";
+
     /// <summary>The device did not answer in the time that a batch is given, and did not fail either.</summary>
     public const string DeviceHung = "DEVICE_HUNG";
 

@@ -4,7 +4,7 @@ namespace Risk.Core.Models;
 /// The same version of a model in another form that computes the same scores: trees as plain tensor operators for
 /// accelerators, for one. It has bytes and a digest of its own, shares inputs, output, calibration and golden rows, and must
 /// pass the golden run like the model itself before it may serve. A form that computes other scores (half precision, eight
-/// bits) is no variant but a model version of its own.
+/// bits) is no variant but a model version of its own: <see cref="ModelPrecision"/>.
 /// </summary>
 /// <param name="Name">Unique in the bundle.</param>
 /// <param name="ModelFile">Name of the ONNX file beside the manifest; never a path.</param>

@@ -13,6 +13,7 @@ public sealed class ServingDevices
 {
     private readonly Action<DeviceRefusal> _notify;
     private readonly DeviceRetry _retry;
+    private readonly Dictionary<string, DeviceProfile> _profiles = new(StringComparer.Ordinal);
 
     /// <param name="notify">Told of what could not be opened, of every loss and every return; on any thread.</param>
     public ServingDevices(IReadOnlyList<AcceleratorConfiguration> accelerators, Action<DeviceRefusal> notify, DeviceRetry? retry = null)
@@ -30,6 +31,9 @@ public sealed class ServingDevices
 
     public IReadOnlyList<AcceleratorDevice> Devices { get; }
 
+    /// <summary>The profiles that were named, read and, for every session that was opened, fit; by the device's name.</summary>
+    public IReadOnlyDictionary<string, DeviceProfile> Profiles => _profiles;
+
     /// <summary>The bundle's model on every device that takes it.</summary>
     public List<DeviceSession> Open(ModelBundle bundle, int batchSizeMax)
     {
@@ -37,9 +41,19 @@ public sealed class ServingDevices
         foreach (AcceleratorDevice device in Devices)
         {
             if (DeviceModel.For(bundle, device, batchSizeMax, out ModelRefusal? unfit) is not { } model) { _notify(new DeviceRefusal(device.Name, unfit!.Code, unfit.Reason)); }
+            else if (CheckProfile(device, model) is { } unprofiled) { _notify(unprofiled); }
             else if (DeviceSession.TryOpen(device, model, batchSizeMax, TimeProvider.System, _retry, _notify, out DeviceSession? session, out DeviceRefusal? refusal)) { sessions.Add(session); }
             else { _notify(refusal); }
         }
         return sessions;
+    }
+
+    /// <summary>Why the device's profile must not be used here; null when it fits, or when none is named.</summary>
+    private DeviceRefusal? CheckProfile(AcceleratorDevice device, DeviceModel model)
+    {
+        if (device.Configuration.Profile is null) { return null; }
+        if (!ServingProfile.TryRead(device.Configuration, out DeviceProfile? profile, out DeviceRefusal? refusal) || (refusal = ServingProfile.Check(profile, device, model)) is not null) { return refusal; }
+        _profiles[device.Name] = profile;
+        return null;
     }
 }

@@ -64,7 +64,7 @@ public sealed class ServingModel : IDisposable
     {
         model = null;
         ModelManifest manifest = bundle.Manifest;
-        refusal = manifest.MapInputs([.. definition.Catalog.Features.Select(f => f.Name)], out int[] columns);
+        refusal = manifest.MapInputs([.. definition.Catalog.Features.Select(f => f.Name)], out int[] columns) ?? ModelPrecision.Check(manifest, definition.Policy);
         if (refusal is not null || !ScorerSelection.TrySelect(bundle, batchSizeMax, out ScorerSelection? selection, out refusal)) { return false; }
 
         TreeShap? shap = null;
