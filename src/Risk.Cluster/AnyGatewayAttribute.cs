@@ -1,15 +1,12 @@
-using Orleans.Metadata;
+using Orleans.CodeGeneration;
 
 namespace Risk.Cluster;
 
 /// <summary>
-/// Clients send each call by the gateway that is next in turn, as they do to stateless workers, where they would send all calls of
-/// one grain by one: a gateway that is frozen then holds up a call, and not the same call asked again. For grains whose callers
-/// wait for an answer before they send what must come behind it.
+/// Clients send each call of the method by the gateway that is next in turn, where they would send all calls of one grain by
+/// one: a gateway that is frozen then holds up a call, and not the same call asked again. For methods whose callers wait for the
+/// answer before they send what must come behind it.
 /// </summary>
-[AttributeUsage(AttributeTargets.Class)]
-internal sealed class AnyGatewayAttribute : Attribute, IGrainPropertiesProviderAttribute
-{
-    public void Populate(IServiceProvider services, Type grainClass, GrainType grainType, Dictionary<string, string> properties) =>
-        properties[WellKnownGrainTypeProperties.Unordered] = "true";
-}
+[InvokableCustomInitializer(nameof(IRequest.AddInvokeMethodOptions), InvokeMethodOptions.Unordered)]
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class AnyGatewayAttribute : Attribute;

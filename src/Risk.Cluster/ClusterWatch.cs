@@ -28,7 +28,7 @@ internal sealed class ClusterWatch
             try
             {
                 // Always the same: who was asked for it once knows where it is, without Orleans' directory, a part of which may be at a
-                // silo that died. It is stateless, so that each question goes by the next gateway.
+                // silo that died. Each question goes by the next gateway.
                 ISiloGrain silo = grains.GetGrain<ISiloGrain>(0);
                 SiloTold told = await _hedged.First(silo.Tell, s_again, s_askMax, stop);
                 missed = 0;

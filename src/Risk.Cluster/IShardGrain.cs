@@ -12,10 +12,12 @@ public interface IShardGrain : IGrainWithStringKey
     /// </summary>
     /// <param name="transactions">JSON objects with the fields of the stream's schema; their first key field belongs to this partition.</param>
     /// <returns>One answer a transaction, in their order.</returns>
+    [AnyGateway]
     Task<ShardAnswer[]> Decide(byte[][] transactions);
 
     /// <summary>The decision on an event of any partition, as JSON; empty when there is none. From the store: what was answered is there.</summary>
     /// <param name="id">The event's, UTF-8.</param>
+    [AnyGateway]
     Task<byte[]> Find(byte[] id);
 
     /// <summary>Asks the owner of shared entities that lives with this partition, one call a shard and micro-batch; null while it cannot answer.</summary>

@@ -6,6 +6,7 @@ namespace Risk.Cluster;
 /// <summary>What a silo says of its cluster; any key, whichever silo is nearest answers.</summary>
 public interface ISiloGrain : IGrainWithIntegerKey
 {
+    [AnyGateway]
     Task<SiloTold> Tell();
 }
 

@@ -18,7 +18,7 @@ namespace Risk.Cluster;
 /// two activations, or a consumer that does not know yet that it was replaced, end at the epoch in the store.
 /// </para>
 /// </summary>
-[Reentrant, SpreadPlacement, AnyGateway]
+[Reentrant, SpreadPlacement]
 internal sealed class ShardGrain(ServeHost host, ShardActivations activations, ILocalSiloDetails silo) : Grain, IShardGrain
 {
     private static readonly TimeSpan s_answerMax = TimeSpan.FromSeconds(20), s_roomWait = TimeSpan.FromMilliseconds(5);

@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Xunit.Abstractions;
 
 namespace Risk.Cluster.Tests;
 
 /// <summary><c>risk serve --cluster</c>: HTTP in, calls to the silos out.</summary>
-public sealed class FrontTests
+public sealed class FrontTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan s_waitMax = TimeSpan.FromSeconds(120);
 
@@ -56,6 +57,33 @@ public sealed class FrontTests
         await WaitUntil(async () => Coded(await Post(other, Payments.Json(101))) == (503, "CLUSTER_DIFFERS", "1"), "a front that was told of another number of partitions refuses", cluster);
         Assert.Equal(0, front.Stop());
         cluster.AssertOneDecisionEach(41);
+    }
+
+    /// <summary>Its connections stay open, so that what the front sends by it is neither answered nor refused until Orleans declares it dead.</summary>
+    [ClusterFact]
+    public async Task AFrozenSilo_DoesNotHoldUpPartitionsOfTheOther()
+    {
+        using var cluster = new TestCluster();
+        // Not found out while this test runs.
+        TestSilo frozen = cluster.StartSilo("0", probeSeconds: 200), other = cluster.StartSilo("1", probeSeconds: 200);
+        TestProcess front = cluster.StartFront();
+        await WaitUntil(async () => (await Partitions(frozen)).Count() == 2 && (await Partitions(other)).Count() == 2, "the partitions are shared", cluster);
+        await WaitUntil(async () => (await Get(front, "/health/ready")).Status == 200, "the front is ready", cluster);
+        int[] theirs = [.. await Partitions(other)];
+        RiskClusterClient client = cluster.Connect(other);
+        int[] numbers = [.. Enumerable.Range(0, 400).Where(n => theirs.Contains(client.PartitionOf(Payments.Json(n)))).Take(16)];
+        // Every silo has been asked for every partition: where one lives, a silo that never was would look up in a part of Orleans'
+        // directory that may be at the frozen one.
+        foreach (int n in numbers[..8]) { Assert.Equal(200, (await Post(other.Process, Payments.Json(n))).Status); }
+
+        frozen.Process.Freeze();
+        var waiting = Stopwatch.StartNew();
+        await Task.WhenAll(numbers.Select(n => WaitUntil(async () => (await Post(front, Payments.Json(n))).Status == 200, $"payment {n} is decided", cluster)));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{numbers.Length} payments of the other silo's partitions decided {waiting.Elapsed.TotalSeconds:F1} s after the freeze"));
+        await WaitUntil(async () => (await Get(front, $"/v1/decisions/{Payments.Id(numbers[0])}")).Status == 200, "it is found", cluster);
+        Assert.Equal(1, cluster.Query<long>($"SELECT count(*) FROM orleansmembershiptable WHERE port = {frozen.SiloPort} AND status = 3"));
+        frozen.Kill();
+        cluster.AssertOneDecisionEach(numbers.Length);
     }
 
     private static async Task AssertUnavailable(TestProcess front)

@@ -26,9 +26,11 @@ internal static class ServeVerb
     private static readonly Option<int> s_siloPort = new("--silo-port") { Description = "With --silo: for other silos.", HelpName = "P", DefaultValueFactory = _ => 11111 };
     private static readonly Option<int> s_gatewayPort = new("--gateway-port") { Description = "With --silo: for fronts and clients.", HelpName = "P", DefaultValueFactory = _ => 30000 };
 
+    private static readonly Option<int> s_probeSeconds = new("--probe-seconds") { Description = "With --silo: how often silos ask each other for a sign of life; one that misses three is declared dead.", HelpName = "S", DefaultValueFactory = _ => 5 };
+
     public static Command Create()
     {
-        var command = new Command("serve", "Decide live: Kafka partitions in, decisions out, HTTP beside; several processes share the partitions. What it costs goes into <store.directory>/costs.jsonl, default .risk/serve, for risk cost report DIR.") { s_config, s_port, s_cluster, s_membership, s_partitions, s_silo, s_host, s_siloPort, s_gatewayPort };
+        var command = new Command("serve", "Decide live: Kafka partitions in, decisions out, HTTP beside; several processes share the partitions. What it costs goes into <store.directory>/costs.jsonl, default .risk/serve, for risk cost report DIR.") { s_config, s_port, s_cluster, s_membership, s_partitions, s_silo, s_host, s_siloPort, s_gatewayPort, s_probeSeconds };
         command.SetVerb(Run);
         return command;
     }
@@ -39,7 +41,7 @@ internal static class ServeVerb
         if (context.Get(s_cluster))
         {
             string[] config = context.Get(s_config) is { } file ? ["--config", file] : [];
-            string[] role = context.Get(s_silo) ? ["silo", "--host", context.Get(s_host)!, "--silo-port", $"{context.Get(s_siloPort)}", "--gateway-port", $"{context.Get(s_gatewayPort)}"] : ["front"];
+            string[] role = context.Get(s_silo) ? ["silo", "--host", context.Get(s_host)!, "--silo-port", $"{context.Get(s_siloPort)}", "--gateway-port", $"{context.Get(s_gatewayPort)}", "--probe-seconds", $"{context.Get(s_probeSeconds)}"] : ["front"];
             return await ClusterHandOver.Run(context.Output, [.. role, .. config, "--membership", context.Get(s_membership) ?? "localhost", "--partitions", $"{context.Get(s_partitions)}", "--listen", configuration.Listen], context.Cancellation);
         }
         StreamFiles files = StreamFiles.Load(configuration.Stream);
