@@ -166,13 +166,20 @@ public sealed class KubernetesTests
         string[] components = [.. Checkout.TrackedFiles.Where(path => path.StartsWith($"{Installation.Root}/components/", StringComparison.Ordinal) && path.EndsWith("kustomization.yaml", StringComparison.Ordinal))];
 
         Assert.Equal(3, components.Length);
+        // Where a component names a kind and nothing else, there is one of it.
+        Assert.All((string[])["embedded", "cluster"], folder => Assert.Single(new Installation(folder).Workloads, workload => workload.Kind == "StatefulSet"));
         Assert.All(components, component =>
         {
             Dictionary<string, object> kustomization = Yaml.Document(component);
             Assert.Equal("Component", kustomization.Text("kind"));
-            Assert.All(kustomization.List("patches"), patch => Assert.Contains(embedded.Workloads, workload => workload.Kind == patch.Text("target", "kind") && workload.Name == patch.Text("target", "name")));
+            Assert.All(kustomization.List("patches"), patch => Assert.Contains(embedded.Workloads, workload => workload.Kind == patch.Text("target", "kind") && (patch.Text("target", "name") ?? workload.Name) == workload.Name));
             Assert.All(new Installation(Path.GetRelativePath(Installation.Root, Path.GetDirectoryName(component)!)).Manifests.Where(manifest => manifest.Content.At("spec", "scaleTargetRef") is not null), scaler =>
-                Assert.Contains(embedded.Workloads, workload => workload.Kind == scaler.Content.Text("spec", "scaleTargetRef", "kind") && workload.Name == scaler.Content.Text("spec", "scaleTargetRef", "name")));
+            {
+                Assert.Contains(embedded.Workloads, workload => workload.Kind == scaler.Content.Text("spec", "scaleTargetRef", "kind") && workload.Name == scaler.Content.Text("spec", "scaleTargetRef", "name"));
+                object replacement = Assert.Single(kustomization.List("replacements"));
+                Assert.Equal("StatefulSet", replacement.Text("source", "kind"));
+                Assert.Equal(scaler.Kind, Assert.Single(replacement.List("targets")).Text("select", "kind"));
+            });
         });
     }
 
