@@ -5,6 +5,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Configuration;
 using Risk.Cli;
+using Risk.Cli.Accelerators;
 using Risk.Cli.Verbs;
 using Risk.Cluster.Membership;
 using Risk.Core.Costs;
@@ -37,6 +38,7 @@ internal static class ClusterSilo
             ManagedPartitions = cluster.Partitions,
             Fenced = activations.Fenced,
             AskOwner = (partition, message, cancellation) => AskOwner(grains, files.Definition.Schema.Name, partition, message, cancellation),
+            Profile = name => ProfileFile.Find(name, Console.Error.WriteLine),
         };
         (ServeHost? engine, ModelRefusal? refusal) = await ServeHost.Start(options, CancellationToken.None);
         if (engine is null)

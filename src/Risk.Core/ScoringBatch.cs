@@ -53,7 +53,10 @@ public sealed class ScoringBatch
     internal float[] Inputs { get; }
     internal float[] RawScores { get; }
     internal double[] Scores { get; }
-    public LadderStep Rung { get; internal set; }
+    /// <summary>6. Set by the host before the batch is decided; <see cref="ScoringDemand.None"/> where nobody waits.</summary>
+    public ScoringDemand Demand { get; set; } = ScoringDemand.None;
+    /// <summary>6. Who scored.</summary>
+    public ScoringTrace Trace { get; } = new();
 
     /// <summary>7. What the policy says of each row.</summary>
     internal PolicyResult[] Results { get; }
@@ -111,7 +114,8 @@ public sealed class ScoringBatch
         Count = 0;
         Duplicates.Clear();
         Conflicts.Clear();
-        Rung = default;
+        Trace.Clear();
+        Demand = ScoringDemand.None;
     }
 
     internal void Admit(int row) => _admitted[Count++] = row;

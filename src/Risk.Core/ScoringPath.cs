@@ -128,7 +128,7 @@ public sealed class ScoringPath
             Span<float> inputs = batch.Inputs.AsSpan(k * columns.Length, columns.Length);
             for (int i = 0; i < columns.Length; i++) { inputs[i] = view[columns[i]]; }
         }
-        batch.Rung = _ladder.Score(batch.Inputs.AsSpan(0, batch.Count * columns.Length), batch.Count, batch.RawScores);
+        _ladder.Score(batch.Inputs.AsSpan(0, batch.Count * columns.Length), batch.Count, batch.RawScores, batch.Demand, batch.Trace);
         for (int k = 0; k < batch.Count; k++)
         {
             batch.Scores[k] = float.IsNaN(batch.RawScores[k]) ? double.NaN : _champion.Calibration.Apply(batch.RawScores[k]);

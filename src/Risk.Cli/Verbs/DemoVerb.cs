@@ -51,10 +51,12 @@ internal static class DemoVerb
         var options = new EngineOptions(directory, files.Definition, ModelFiles.Load(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible)
         {
             Devices = new ServingDevices(AcceleratorFile.Read(context.Get(s_accelerators)), told => output.Note(told.ToString())),
+            Routing = new RoutingOptions { Profile = name => ProfileFile.Find(name, output.Note) },
         };
 
         using EmbeddedEngine engine = OpenEngine(output, options);
         TransactionParser parser = input.CreateParser(engine.Keys, reproducible);
+        foreach (string line in engine.Routes.Refusals.Select(refused => refused.ToString()).Concat(engine.Routes.Notes)) { output.Note(line); }
         input.TryAgain(again => engine.WarmUp(again, input.CreateParser(engine.Keys, reproducible)));
         long logBefore = engine.LogSize;
         RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress, context.Cancellation));

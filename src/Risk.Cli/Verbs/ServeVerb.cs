@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Risk.Cli.Accelerators;
 using Risk.Cli.CommandLine;
 using Risk.Core;
 using Risk.Core.Costs;
@@ -52,7 +53,7 @@ internal static class ServeVerb
         KafkaSettings? kafka = Kafka(configuration.Kafka);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(context.Output.Note);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, definition.Schema.Name, keys, directory, configuration.Keys);
-        var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices, machine, token => WarmUp(files, token));
+        var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices, machine, token => WarmUp(files, token)) { Profile = name => ProfileFile.Find(name, context.Output.Note) };
 
         (ServeHost? host, ModelRefusal? refusal) = await ServeHost.Start(options, context.Cancellation);
         if (host is null) { throw CommandFailure.BadInput(refusal!.Code, refusal.Reason); }

@@ -42,7 +42,8 @@ public sealed record AcceleratorConfiguration(
 
     /// <summary>
     /// The device's profile, as <c>risk accelerators measure</c> writes it: a file. Where one is named it must fit what is here
-    /// (<c>PROFILE_STALE</c> otherwise, and the device stays out). Null: none is used.
+    /// (<c>PROFILE_STALE</c> otherwise, and the device stays out). Null: the one that ships under the device's name, where it was
+    /// measured and fits; otherwise the device is measured when the engine starts.
     /// </summary>
     public string? Profile { get; init; }
 

@@ -300,6 +300,9 @@ public sealed class DeviceRouter
         return queue.EarliestDeadlineMicros != long.MaxValue && queue.OldestIngestMicros + (long)micros > queue.EarliestDeadlineMicros ? money + (_missPico * rows) : money;
     }
 
+    /// <summary>The balance that a device must have to be switched on.</summary>
+    public double SwitchBalance(int device) => SwitchPico(_devices[device]);
+
     /// <summary>Savings to switch on for, losses to switch off for.</summary>
     private double SwitchPico(RoutedDevice device) => Math.Max(device.StartPico * _options.SwitchStarts, 1);
 

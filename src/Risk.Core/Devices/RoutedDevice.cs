@@ -17,7 +17,8 @@ public sealed class RoutedDevice
 
     /// <param name="slots">Batches at the same time; 1 for an accelerator, the cores of a CPU.</param>
     /// <param name="isElastic">See above.</param>
-    public RoutedDevice(string name, CostCurve curve, DeviceRates rates, bool isElastic, int slots = 1)
+    /// <param name="hostCore">What a core of the host costs, where it is not in <paramref name="rates"/>: a batch then pays for the time that one is busy with it.</param>
+    public RoutedDevice(string name, CostCurve curve, DeviceRates rates, bool isElastic, int slots = 1, DeviceRates? hostCore = null)
     {
         Name = name;
         IsElastic = isElastic;
@@ -27,6 +28,7 @@ public sealed class RoutedDevice
         IdleWatts = isElastic ? 0 : rates.IdleWatts.Value;
         StartMicros = isElastic ? 0 : (long)(rates.StartMinutes.Value * 60e6);
         double busyPico = (rates.BusyPerHour.Value + (isElastic ? rates.OnPerHour.Value : 0)) * PicoPerHourToMicro;
+        double hostPico = hostCore is null ? 0 : (hostCore.OnPerHour.Value + hostCore.BusyPerHour.Value) * PicoPerHourToMicro;
         double busyWatts = rates.FullWatts.Value - IdleWatts;
         _byRows = new BatchFigures[BatchMax + 1];
         IsPadded = curve.IsPadded;
@@ -40,7 +42,7 @@ public sealed class RoutedDevice
                 below = rows;
             // A larger batch that was measured faster at p99 was lucky: a deadline is not held against luck.
             p99 = Math.Max(p99, (float)point.P99Micros);
-            double money = busyPico * point.MedianMicros;
+            double money = (busyPico * point.MedianMicros) + (hostPico * point.HostMicros);
             // Counted at the device; idle watts are at the meter.
             double joules = point.JoulesPerBatch is { } counted ? Math.Max(0, (counted * rates.PowerUsageEffectiveness.Value) - (IdleWatts * point.MedianMicros / 1e6)) : busyWatts * point.MedianMicros / 1e6;
             _byRows[rows] = new BatchFigures((float)money, (float)joules, (float)point.MedianMicros, p99, padded, below);

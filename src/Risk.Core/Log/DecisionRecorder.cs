@@ -55,6 +55,7 @@ internal sealed class DecisionRecorder
         Span<byte> subject = stackalloc byte[LogFormat.SubjectTokenBytes];
         Span<byte> commitment = stackalloc byte[LogFormat.HashBytes];
         long sequence = batch.Group.FirstSequence;
+        int part = 0;
 
         for (int k = 0; k < batch.Count; k++)
         {
@@ -69,7 +70,7 @@ internal sealed class DecisionRecorder
 
             Write(transactions.Keys[row * transactions.Schema.KeyFields.Count + transactions.Schema.SubjectKey], subject);
             PolicyResult result = batch.Results[k];
-            LadderStep rung = batch.Rung;
+            LadderStep rung = batch.Trace.StepOf(k, ref part);
             bool referred = result.Outcome == Outcome.Refer;
             Cost share = batch.Cost.Share(k, batch.Count);
             var record = new DecisionRecord

@@ -40,6 +40,15 @@ public interface IScorer : IDisposable
     /// <summary>Rows that one call takes at most; at least 1.</summary>
     int BatchSizeMax { get; }
 
+    /// <summary>Takes batches; false while a device that was lost is being brought back.</summary>
+    bool IsUp => true;
+
+    /// <summary>Microseconds in calls so far, those that came to nothing too; 0 where nobody counts.</summary>
+    double BusyMicros => 0;
+
+    /// <summary>Rows that are computed for so many.</summary>
+    int Padded(int count) => count;
+
     /// <summary>Scores the first <paramref name="count"/> rows.</summary>
     /// <param name="rows">Row-major <c>[count, FeatureCount]</c>; NaN is a missing value. Borrowed for the call.</param>
     /// <param name="count">Rows, 0 to <see cref="BatchSizeMax"/>.</param>

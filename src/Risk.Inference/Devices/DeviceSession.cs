@@ -37,6 +37,7 @@ public sealed class DeviceSession : IScorer
     private readonly DeviceModel _model;
     private readonly TimeProvider _clock;
     private readonly DeviceRetry _retry;
+    private readonly int[] _sizes;
     private readonly Action<DeviceRefusal> _notify;
     private readonly CancellationTokenSource _closing = new();
     private readonly Lock _gate = new(); // of what follows, and of notices: they come one at a time, a loss before its return
@@ -49,7 +50,7 @@ public sealed class DeviceSession : IScorer
         (_device, _model, _session, _clock, _retry, _notify) = (device, model, session, clock, retry, notify);
         Bound(session);
         BatchSizeMax = session.BatchSizeMax;
-        Sizes = session.Sizes;
+        _sizes = [.. session.Sizes];
     }
 
     /// <inheritdoc/>
@@ -65,7 +66,7 @@ public sealed class DeviceSession : IScorer
     public int BatchSizeMax { get; }
 
     /// <inheritdoc cref="OnnxSession.Sizes"/>
-    public IReadOnlyList<int> Sizes { get; }
+    public IReadOnlyList<int> Sizes => _sizes;
 
     /// <summary>The form of the model that runs there.</summary>
     public DeviceModel Model => _model;
@@ -73,6 +74,22 @@ public sealed class DeviceSession : IScorer
     public AcceleratorDevice Accelerator => _device;
 
     public DeviceStatistics Statistics { get; } = new();
+
+    /// <inheritdoc/>
+    public bool IsUp => Statistics.IsUp;
+
+    /// <inheritdoc/>
+    public double BusyMicros => Statistics.BusyMicros;
+
+    /// <inheritdoc/>
+    public int Padded(int count)
+    {
+        foreach (int size in _sizes)
+        {
+            if (size >= count) { return size; }
+        }
+        return count;
+    }
 
     /// <summary>Opens the model on the device: every node must run there, every batch size is run once, and the golden scores must come out.</summary>
     /// <param name="notify">

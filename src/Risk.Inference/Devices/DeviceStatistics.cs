@@ -43,6 +43,9 @@ public sealed class DeviceStatistics
     /// <summary>Time in calls that came to nothing: it passed, and was paid for, all the same.</summary>
     public double FailedMicros => Volatile.Read(ref _failedTicks) * s_microsPerTick;
 
+    /// <summary>Time in all calls.</summary>
+    public double BusyMicros => (Volatile.Read(ref _ticks) + Volatile.Read(ref _failedTicks)) * s_microsPerTick;
+
     internal void Scored(long startedAt, int rows)
     {
         long ticks = Stopwatch.GetTimestamp() - startedAt;

@@ -24,6 +24,15 @@ public sealed class MeteredScorer(IScorer scorer) : IScorer
     public int BatchSizeMax => scorer.BatchSizeMax;
 
     /// <inheritdoc/>
+    public bool IsUp => scorer.IsUp;
+
+    /// <inheritdoc/>
+    public double BusyMicros => Statistics.BusyMicros;
+
+    /// <inheritdoc/>
+    public int Padded(int count) => scorer.Padded(count);
+
+    /// <inheritdoc/>
     public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
     {
         long startedAt = Stopwatch.GetTimestamp();

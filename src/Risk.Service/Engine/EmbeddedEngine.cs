@@ -23,6 +23,9 @@ public sealed record EngineOptions(
 {
     /// <summary>Accelerators that score before the processor does.</summary>
     public ServingDevices Devices { get; init; } = ServingDevices.None;
+
+    /// <summary>How batches find their device. Runs that must be equal to the byte try devices in order whatever it says: what is cheapest depends on times that no two runs share.</summary>
+    public RoutingOptions Routing { get; init; } = new();
 }
 
 /// <summary>
@@ -44,6 +47,7 @@ public sealed class EmbeddedEngine : IDisposable
     private readonly DeadLetterFile _deadLetters;
     private readonly Shard _shard;
     private readonly CostLedger _ledger;
+    private readonly DeviceRoutes _routes;
 
     private EmbeddedEngine(EngineOptions options, ServingModel model, FileDecisionLog log, Action<long, long>? progress)
     {
@@ -53,7 +57,10 @@ public sealed class EmbeddedEngine : IDisposable
         Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
         ILabelSource? labels = options.Labels is null ? null : new FileLabels(options.Labels);
         var path = new ScoringPath(options.Definition, model.Champion, model.Ladder, model.Shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
-        _ledger = options.IsReproducible ? CostLedger.Modelled(options.Prices, options.Machine, log.Size) : CostLedger.Measured(options.Prices, options.Machine);
+        RoutingOptions routing = options.IsReproducible ? options.Routing with { IsInOrder = true } : options.Routing;
+        _routes = DeviceRoutes.Create(model, routing, options.Prices, options.Machine, options.Batches.SizeMax, DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime), _clock.NowMicros);
+        model.Ladder.Dispatch = _routes.Dispatch;
+        _ledger = options.IsReproducible ? CostLedger.Modelled(options.Prices, options.Machine, log.Size) : CostLedger.Measured(options.Prices, options.Machine, _routes.Meters);
         var snapshots = new StateSnapshots(OpenSnapshots(options.Directory, log), options.Definition, log, SnapshotEvery);
         _deadLetters = DeadLetterFile.Open(Path.Combine(options.Directory, "dead-letters.jsonl"));
         _shard = new Shard(0, path, log, snapshots, _deadLetters, Keys, options.Batches.SizeMax, _clock, labels: null, progress);
@@ -65,6 +72,9 @@ public sealed class EmbeddedEngine : IDisposable
     /// <summary>Torn ends of the journal that were cut back on opening (RECOVERED_TAIL).</summary>
     public int RecoveredTails => _log.RecoveredTails;
     public CostLedger Costs => _ledger;
+
+    /// <summary>What devices are routed by, and what of them cannot be used.</summary>
+    public DeviceRoutes Routes => _routes;
     public long LogSize => _log.Size;
     public byte[] RootHash() => _log.RootHash();
     public FeatureEngine Features => _shard.Path.Features;
@@ -116,7 +126,7 @@ public sealed class EmbeddedEngine : IDisposable
         run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
         using var host = new Host(run.IsStrict, cancellation);
-        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _ledger, _clock, run.IsReproducible);
+        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _ledger, _routes.MeterOfScorer, _clock, run.IsReproducible);
         var reader = new SourceReader(_shard, pipeline, parser, _options.Batches, run, _clock, host.ShardFailed);
         try
         {

@@ -4,6 +4,7 @@ using System.Text;
 using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Log;
+using Risk.Core.Models;
 using Risk.Core.Transactions;
 
 namespace Risk.Service.Engine;
@@ -34,6 +35,7 @@ internal sealed class ScoringPipeline : IDisposable
 
     private readonly IPipelineHost _host;
     private readonly CostLedger _ledger;
+    private readonly IReadOnlyList<DeviceMeter?> _meterOfScorer;
     private readonly Lock _charging = new(); // the recording thread charges, others look
     private readonly EngineClock _clock;
     private readonly bool _isReproducible;
@@ -48,11 +50,13 @@ internal sealed class ScoringPipeline : IDisposable
     private long _wallBefore;
 
     /// <param name="batches">How many there are in all: the bound of everything in flight.</param>
+    /// <param name="meterOfScorer">The ledger's meters by place on the model's ladder; null for what runs on the processor. May be shorter.</param>
     /// <param name="isReproducible">Decisions are dated by their events, so that runs are equal to the byte.</param>
-    public ScoringPipeline(int batches, Func<ScoringBatch> create, IPipelineHost host, CostLedger ledger, EngineClock clock, bool isReproducible)
+    public ScoringPipeline(int batches, Func<ScoringBatch> create, IPipelineHost host, CostLedger ledger, IReadOnlyList<DeviceMeter?> meterOfScorer, EngineClock clock, bool isReproducible)
     {
         _host = host;
         _ledger = ledger;
+        _meterOfScorer = meterOfScorer;
         _clock = clock;
         _isReproducible = isReproducible;
         _costMethod = Encoding.ASCII.GetBytes(ledger.Method == CostMethod.Measured ? "measured" : "modelled");
@@ -135,6 +139,7 @@ internal sealed class ScoringPipeline : IDisposable
         Shard shard = batch.Shard!;
         if (batch.Watermark > 0) { shard.Path.Features.AdvanceWatermark(batch.Watermark); }
         if (batch.Labels.Count > 0 || shard.HasEarlyLabels) { shard.Learn(batch.Labels); }
+        batch.Scoring.Demand = new ScoringDemand(_clock.NowMicros, batch.FirstArrival, batch.EarliestDeadline);
         if (shard.Links is { } links)
         {
             shard.Path.Admit(batch.Scoring);
@@ -155,7 +160,7 @@ internal sealed class ScoringPipeline : IDisposable
         ScoringBatch scoring = batch.Scoring;
         Shard shard = batch.Shard!;
         scoring.DecisionMicros = _isReproducible ? ScoringBatch.DatedByEvents : batch.Times.DecideEnd;
-        scoring.Cost = Charge(scoring.Count);
+        scoring.Cost = Charge(scoring);
         scoring.CostMethod = _costMethod;
         shard.Path.Record(scoring);
         foreach ((int row, long _) in scoring.Conflicts) { batch.Rejections.Add(TransactionParser.Reject(scoring.Transactions, row, ErrorCode.IdConflict)); }
@@ -184,9 +189,19 @@ internal sealed class ScoringPipeline : IDisposable
         }
     }
 
-    private Cost Charge(int decisions)
+    private Cost Charge(ScoringBatch scoring)
     {
-        lock (_charging) { return ChargeTime(decisions); }
+        lock (_charging)
+        {
+            if (_ledger.Method == CostMethod.Measured && _meterOfScorer.Count > 0)
+            {
+                foreach (ScorerRun run in scoring.Trace.Runs)
+                {
+                    if (run.Scorer < _meterOfScorer.Count) { _meterOfScorer[run.Scorer]?.Ran(run.Micros, run.Rows, run.PaddedRows, run.Fate); }
+                }
+            }
+            return ChargeTime(scoring.Count);
+        }
     }
 
     private Cost ChargeTime(int decisions)

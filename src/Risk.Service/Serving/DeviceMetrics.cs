@@ -1,6 +1,8 @@
 using System.Text;
+using Risk.Core.Costs;
 using Risk.Core.Replay;
 using Risk.Inference.Devices;
+using Risk.Service.Costs;
 using Risk.Service.Engine;
 
 namespace Risk.Service.Serving;
@@ -12,7 +14,8 @@ namespace Risk.Service.Serving;
 /// </summary>
 internal static class DeviceMetrics
 {
-    public static void Render(StringBuilder text, ServeHost host)
+    /// <param name="costs">What the process has cost so far.</param>
+    public static void Render(StringBuilder text, ServeHost host, MeteredRun costs)
     {
         string model = $"model=\"{host.Model.Champion.Reference.Split('@')[0]}\",version=\"{host.Model.Champion.Reference.Split('@')[^1]}\"";
         (string Labels, DeviceStatistics Of)[] devices =
@@ -32,6 +35,25 @@ internal static class DeviceMetrics
         Counter(text, "nv_inference_compute_infer_duration_us", "Time in the model, summed over the rows.", devices.Select(d => ($"{model},{d.Labels}", Math.Floor(d.Of.RequestMicros))));
         LatencyHistogram waits = host.Pipeline.Latencies[StageLatencies.Names[0]];
         Counter(text, "nv_inference_queue_duration_us", "Time that transactions waited for their batch to close.", [(model, Math.Floor(waits.Mean * waits.Count))]);
+        Costs(text, costs);
+        if (host.Routes.Dispatch is { } dispatch)
+        {
+            ServeMetrics.Gauge(text, "risk_device_worth_running", "0 while the device earns less than it costs to be on, by the router's balance: it should be switched off.",
+                dispatch.Devices.Select((d, i) => ($"device=\"{d.Name}\"", dispatch.IsWorthRunning(i) ? 1.0 : 0.0)));
+        }
+    }
+
+    /// <summary>The parts of a device add up to its total, and the devices to that of the process. A device in software is part of the processor's.</summary>
+    private static void Costs(StringBuilder text, MeteredRun costs)
+    {
+        (string Labels, Cost Cost)[] parts =
+        [
+            .. costs.Devices.SelectMany(device => new[] { ("active", device.Active), ("idle", device.Idle), ("waste", device.Waste) }
+                .Select(part => ($"device=\"{device.Name}\",part=\"{part.Item1}\"", part.Item2))),
+        ];
+        Counter(text, "risk_device_energy_joules_total", "Energy of the device, at the site's meter: computing, idle, or for nothing (padding, failed runs).", parts.Select(p => (p.Labels, p.Cost.Joules)));
+        Counter(text, "risk_device_cost_money_total", $"Cost of the device in {costs.Currency}, the same parts.", parts.Select(p => (p.Labels, (double)p.Cost.Money)));
+        Counter(text, "nv_energy_consumption", "Energy of the accelerator, joules.", costs.Devices.Skip(1).Select(device => ($"device=\"{device.Name}\"", device.Total.Joules)));
     }
 
     private static void Counter(StringBuilder text, string name, string help, IEnumerable<(string Labels, double Value)> values)

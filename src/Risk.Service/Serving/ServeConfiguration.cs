@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Risk.Core.Decisions;
 using Risk.Core.Devices;
+using Risk.Service.Engine;
 
 namespace Risk.Service.Serving;
 
@@ -40,9 +41,17 @@ public sealed record ServeConfiguration
 
     public BatchConfiguration Batch { get; init; } = new();
 
+    /// <summary>What the stream's rows want: <c>latency-critical</c>, <c>bulk</c> or <c>cost-sensitive</c>.</summary>
+    public string Grade { get; init; } = "latency-critical";
+
+    /// <summary>From arrival to answer, for transactions that bring no deadline of their own; null for none.</summary>
+    public double? DeadlineMillis { get; init; }
+
+    public RoutingConfiguration Routing { get; init; } = new();
+
     public EntityConfiguration Entities { get; init; } = new();
 
-    /// <summary>Devices that score before the processor does, in this order; see <see cref="AcceleratorConfiguration"/> and <c>risk accelerators list</c>.</summary>
+    /// <summary>Devices that may score, beside the processor: which of them does is <see cref="Routing"/>'s; see <see cref="AcceleratorConfiguration"/> and <c>risk accelerators list</c>.</summary>
     [JsonIgnore]
     public IReadOnlyList<AcceleratorConfiguration> Accelerators { get; init; } = [];
 
@@ -83,12 +92,30 @@ public sealed record ServeConfiguration
         !Uri.TryCreate(Listen, UriKind.Absolute, out Uri? listen) || listen.Scheme != Uri.UriSchemeHttp ? "$.listen: it must be an address such as http://127.0.0.1:8080"
         : Advertise is not null && !Uri.TryCreate(Advertise, UriKind.Absolute, out _) ? "$.advertise: it must be an address such as http://10.0.0.7:8080"
         : Batch.SizeMax is < 1 or > 8192 ? "$.batch.sizeMax: it must be 1 to 8192"
-        : Batch.DelayMaxMillis is < 0 or > 1000 || double.IsNaN(Batch.DelayMaxMillis) ? "$.batch.delayMaxMillis: it must be 0 to 1000"
+        : Batch.DelayMaxMillis is < 0 or > 1000 or double.NaN ? "$.batch.delayMaxMillis: it must be 0 to 1000"
+        : Grades.IndexOf(Grade) < 0 ? $"$.grade: it must be {string.Join(", ", Grades)}"
+        : DeadlineMillis is { } millis && !(millis is > 0 and <= 3_600_000) ? "$.deadlineMillis: it must be above 0, at most 3600000"
+        : Routing.Order is not ("cost" or "configured") ? "$.routing.order: it must be cost or configured"
+        : !(Routing.MissMoney is >= 0 and < 1e6) ? "$.routing.missMoney: it must be 0 or more"
         : !(Entities.SkewSeconds >= 1) ? "$.entities.skewSeconds: it must be 1 or more"
         : Entities.WaitMillis is < 1 or > 10_000 ? "$.entities.waitMillis: it must be 1 to 10000"
         : !(IdleAfterSeconds > 0) ? "$.idleAfterSeconds: it must be above 0"
         : Store.Postgres is not null && !IsReference(Store.Postgres) ? "$.store.postgres: the connection string holds a password, so name where it stands: env:NAME or file:PATH"
         : null;
+
+    /// <summary>As <see cref="StreamGrade"/> numbers them.</summary>
+    private static readonly List<string> Grades = ["latency-critical", "bulk", "cost-sensitive"];
+
+    /// <summary>How batches find their device.</summary>
+    internal RoutingOptions RoutingOptions(Func<string, DeviceProfile?> profile) => new()
+    {
+        Grade = (StreamGrade)Grades.IndexOf(Grade),
+        DeadlineMicros = DeadlineMillis is { } millis ? (long)(millis * 1000) : long.MaxValue,
+        IsInOrder = Routing.Order == "configured",
+        Router = new RouterOptions(MissMoney: Routing.MissMoney),
+        Profile = profile,
+        ProcessorProfile = Routing.ProcessorProfile,
+    };
 
     private static bool IsReference(string text) => text.StartsWith("env:", StringComparison.Ordinal) || text.StartsWith("file:", StringComparison.Ordinal);
 }
@@ -127,7 +154,21 @@ public sealed record KafkaConfiguration
 public sealed record BatchConfiguration
 {
     public int SizeMax { get; init; } = 512;
-    public double DelayMaxMillis { get; init; } = 1;
+    /// <summary>Null: by the stream's grade, 1 for latency-critical rows, 1000 for the others (cost-sensitive rows wait as long as <see cref="ServeConfiguration.DeadlineMillis"/> allows, where it is set).</summary>
+    public double? DelayMaxMillis { get; init; }
+}
+
+/// <summary>Which device scores a micro-batch, where there are accelerators.</summary>
+public sealed record RoutingConfiguration
+{
+    /// <summary><c>cost</c>: the cheapest that meets the deadline. <c>configured</c>: in the order of <c>accelerators</c>, the processor last.</summary>
+    public string Order { get; init; } = "cost";
+
+    /// <summary>What a missed deadline costs, in the price book's currency.</summary>
+    public double MissMoney { get; init; } = 0.01;
+
+    /// <summary>The processor's device profile, a name or a file; null: it is measured when the process starts.</summary>
+    public string? ProcessorProfile { get; init; }
 }
 
 /// <summary>Entities that meet transactions of every partition (the terminal of a card's transaction).</summary>

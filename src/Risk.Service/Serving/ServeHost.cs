@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Risk.Core;
 using Risk.Core.Costs;
+using Risk.Core.Devices;
 using Risk.Core.Features;
 using Risk.Core.Log;
 using Risk.Core.Models;
@@ -29,6 +30,9 @@ public sealed record ServeOptions(
     /// </summary>
     public int? ManagedPartitions { get; init; }
 
+    /// <summary>The device profile of a name or a file; null where there is none that can be read.</summary>
+    public Func<string, DeviceProfile?> Profile { get; init; } = static _ => null;
+
     /// <summary>How the entity owner of a partition that is served elsewhere is asked; null: by HTTP at the address its owner gave.</summary>
     public Func<int, byte[], CancellationToken, Task<byte[]?>>? AskOwner { get; init; }
 
@@ -52,6 +56,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     private readonly ServeOptions _options;
     private readonly ServingModel _model;
     private readonly LiveCosts _costs;
+    private readonly DeviceRoutes _routes;
     private readonly ScoringPipeline _pipeline;
     private readonly BatchPolicy _batches;
     private readonly KafkaFeed? _kafka;
@@ -74,10 +79,13 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         _keyField = Encoding.UTF8.GetBytes(options.Definition.Schema.KeyFields[0].Name);
         Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
         BatchConfiguration batch = options.Configuration.Batch;
-        _batches = new BatchPolicy(batch.SizeMax, (long)(batch.DelayMaxMillis * 1000));
+        RoutingOptions routing = options.Configuration.RoutingOptions(options.Profile);
+        _batches = new BatchPolicy(batch.SizeMax, batch.DelayMaxMillis is { } millis ? (long)(millis * 1000) : BatchPolicy.DelayMaxOf(routing.Grade, routing.Router, routing.DeadlineMicros), RowDeadlineMicros: routing.DeadlineMicros);
+        _routes = DeviceRoutes.Create(model, routing, options.Prices, options.Machine, _batches.SizeMax, DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime), Clock.NowMicros);
+        model.Ladder.Dispatch = _routes.Dispatch;
         _partitions = new PartitionHost?[partitionCount];
         _hasShared = partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0;
-        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine), Clock, isReproducible: false);
+        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), _routes.MeterOfScorer, Clock, isReproducible: false);
         _costs = new LiveCosts(options.Configuration.Store.Directory, _pipeline.ReadCosts, Clock, TellCosts);
         foreach (string code in ServeFaults.Codes) { Counters.Declare("risk_faults_total", $"code=\"{code}\""); }
         foreach (string outcome in s_outcomes) { Counters.Declare("risk_decisions_total", outcome); }
@@ -135,7 +143,9 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         }
         var host = new ServeHost(options, model, kafka, kafka?.PartitionCount ?? options.ManagedPartitions ?? 1);
         started = host;
+        foreach (DeviceRefusal refused in host._routes.Refusals) { events.Enqueue(refused); }
         host.Tell(events);
+        foreach (string note in host._routes.Notes) { ServeLog.Write("info", "DEVICE_ROUTING", note); }
         if (options.WarmUp?.Invoke(host.Keys) is var (source, parser))
         {
             using (source) { model.WarmUp(options.Definition, source, parser); }
@@ -157,6 +167,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     }
 
     internal ServingModel Model => _model;
+    internal DeviceRoutes Routes => _routes;
 
     /// <summary>One line in the log and one count an event of a device.</summary>
     private void Tell(ConcurrentQueue<DeviceRefusal> events)

@@ -26,9 +26,9 @@ internal static class ServeMetrics
     {
         var text = new StringBuilder(Render(host.Counters));
         Latencies(text, host.Pipeline.Latencies);
-        DeviceMetrics.Render(text, host);
         Gauge(text, "risk_batches_waiting", "Batches on their way through the pipeline.", [("", host.Pipeline.Waiting)]);
         MeteredRun costs = host.Costs();
+        DeviceMetrics.Render(text, host, costs);
         Head(text, "risk_cost_money_total", "counter", $"Cost charged so far, in {costs.Currency}.");
         Line(text, "risk_cost_money_total", "", (double)costs.Total.Money);
         Head(text, "risk_cost_joules_total", "counter", "Energy charged so far, by the price book's power model.");

@@ -1,0 +1,141 @@
+using Risk.Core.Models;
+
+namespace Risk.Core.Devices;
+
+/// <summary>Rows from the front of what is left of a micro-batch, and who takes them.</summary>
+/// <param name="Scorer">Its place on the <see cref="ModelLadder"/>.</param>
+/// <param name="IsProcessor">It is the processor: what fails there goes down the ladder.</param>
+/// <param name="Cause">UTF-8 of the stable code why it is not the device that would have had them; empty when it is.</param>
+/// <param name="Micros">That they are expected to take.</param>
+public readonly record struct DispatchStep(int Scorer, int Rows, bool IsProcessor, ReadOnlyMemory<byte> Cause, long Micros, RouteStep Route, RouteQueue Queue);
+
+/// <summary>
+/// <see cref="DeviceRouter"/> at work in one process: keeps the states of its devices, and asks it for each micro-batch that
+/// leaves. A batch that leaves is decided at once, by one thread, so no device is ever busy here, and nothing waits: what the
+/// router adds is who computes, and where the batch is cut. Waiting for company is <see cref="BatchPolicy"/>'s, by the same grade.
+/// <para><b>Power.</b> A card in this machine is on, whether it is used or not, so a batch costs there only what it adds; when
+/// the router would switch it off, <see cref="IsWorthRunning"/> says so, and a person decides.</para>
+/// <para><b>Loss.</b> A device that failed gets nothing until the router's retry time, or, when its session is being opened
+/// anew, until that is back. Rows that would have gone there carry the cause in their records.</para>
+/// Allocates nothing. One thread.
+/// </summary>
+public sealed class DeviceDispatch
+{
+    // A device whose session is being opened anew is asked again when that is back, however long it takes.
+    private const long NotBefore = long.MaxValue / 4;
+
+    private readonly DeviceRouter _router;
+    private readonly RouterOptions _options;
+    private readonly StreamGrade _grade;
+    private readonly long _deadlineMicros;
+    private readonly IScorer[] _scorers;
+    private readonly int[] _places;
+    private readonly DeviceState[] _states, _healthy;
+    private readonly ReadOnlyMemory<byte>[] _causes;
+    private readonly bool[] _isAway, _isWorth;
+    private RouterLoad _load;
+
+    /// <param name="devices">The processor first; each with its place on the ladder.</param>
+    /// <param name="grade">Of the stream.</param>
+    /// <param name="deadlineMicros">From arrival, for rows that bring no deadline; <see cref="long.MaxValue"/> for none.</param>
+    public DeviceDispatch(IReadOnlyList<(RoutedDevice Device, IScorer Scorer, int Place)> devices, RouterOptions options, StreamGrade grade, long deadlineMicros, long nowMicros)
+    {
+        if (devices.Count == 0 || !devices[0].Device.IsElastic) { throw new ArgumentException("the processor comes first: it is what remains when the others are lost", nameof(devices)); }
+        _router = new DeviceRouter([.. devices.Select(d => d.Device)], options);
+        _options = options;
+        _grade = grade;
+        _deadlineMicros = deadlineMicros;
+        _scorers = [.. devices.Select(d => d.Scorer)];
+        _places = [.. devices.Select(d => d.Place)];
+        _states = _router.CreateStates(acceleratorsOn: true, nowMicros);
+        _healthy = new DeviceState[_states.Length];
+        _causes = new ReadOnlyMemory<byte>[_states.Length];
+        _isAway = new bool[_states.Length];
+        _isWorth = new bool[_states.Length];
+        Array.Fill(_isWorth, true);
+        _load = _router.CreateLoad();
+    }
+
+    public IReadOnlyList<RoutedDevice> Devices => _router.Devices;
+    public StreamGrade Grade => _grade;
+
+    /// <summary>The device earns what it costs to be on, of late; the processor always does. Any thread may ask.</summary>
+    public bool IsWorthRunning(int device) => Volatile.Read(ref _isWorth[device]);
+
+    /// <summary>Who takes the next rows of a batch, and how many of them.</summary>
+    /// <param name="count">Rows that are left, 1 or more.</param>
+    public DispatchStep Next(int count, in ScoringDemand demand, long nowMicros)
+    {
+        bool isAnyLost = Look(nowMicros);
+        long deadline = _deadlineMicros == long.MaxValue ? demand.EarliestDeadlineMicros : Math.Min(demand.EarliestDeadlineMicros, demand.OldestIngestMicros + _deadlineMicros);
+        var queue = new RouteQueue(count, true, demand.OldestIngestMicros, deadline, _grade);
+        RouteStep step = Choose(queue, _states, nowMicros);
+        ReadOnlyMemory<byte> cause = isAnyLost ? WhyNot(queue, step, nowMicros) : default;
+        RoutedDevice device = _router.Devices[step.Device];
+        return new DispatchStep(_places[step.Device], step.Rows, step.Device == 0, cause, (long)device.Of(step.Rows).MedianMicros, step, queue);
+    }
+
+    /// <summary>The rows have their scores, or nobody had any for them.</summary>
+    public void Answered(in DispatchStep step, long nowMicros)
+    {
+        DeviceRouter.Answered(ref _states[step.Route.Device]);
+        _router.Account(step.Route, step.Queue, _states, ref _load, nowMicros);
+        for (int d = 1; d < _states.Length; d++)
+        {
+            if (_router.PowerAdvice(d, ref _states[d], isQueueEmpty: true, nowMicros) == false) { Volatile.Write(ref _isWorth[d], false); }
+            // Once it would not have paid, it must have earned a start before it is said to pay again.
+            else if (_states[d].Balance >= _router.SwitchBalance(d)) { Volatile.Write(ref _isWorth[d], true); }
+        }
+    }
+
+    /// <summary>The device came to nothing with the rows; they are still to be scored.</summary>
+    /// <param name="cause">UTF-8 of the stable code.</param>
+    public void Failed(in DispatchStep step, ReadOnlyMemory<byte> cause, long nowMicros)
+    {
+        _causes[step.Route.Device] = cause;
+        _router.Lost(ref _states[step.Route.Device], nowMicros);
+    }
+
+    /// <summary>Takes note of sessions that went away or came back; whether any device is lost.</summary>
+    private bool Look(long nowMicros)
+    {
+        bool isAnyLost = false;
+        for (int d = 1; d < _states.Length; d++)
+        {
+            ref DeviceState state = ref _states[d];
+            if (!_scorers[d].IsUp)
+            {
+                if (state.Losses == 0) { _router.Lost(ref state, nowMicros); }
+                if (_causes[d].IsEmpty) { _causes[d] = s_lost; }
+                state.RetryAtMicros = NotBefore;
+                _isAway[d] = true;
+            }
+            else if (_isAway[d])
+            {
+                // It has been checked on the golden rows, so it is tried with the next batch, critical or not.
+                state.RetryAtMicros = nowMicros - _options.RetryMicros;
+                _isAway[d] = false;
+            }
+            isAnyLost |= state.Losses > 0;
+        }
+        return isAnyLost;
+    }
+
+    private RouteStep Choose(in RouteQueue queue, ReadOnlySpan<DeviceState> states, long nowMicros)
+    {
+        RouteStep step = _router.Next(queue, states, _load, nowMicros);
+        if (!step.IsWait) { return step; }
+        int rows = Math.Min(queue.Count, _router.Devices[0].BatchMax);
+        return new RouteStep(0, rows, rows, nowMicros, long.MaxValue, -1);
+    }
+
+    /// <summary>Where the rows would have gone if nothing were lost: the cause when that is elsewhere.</summary>
+    private ReadOnlyMemory<byte> WhyNot(in RouteQueue queue, in RouteStep step, long nowMicros)
+    {
+        for (int d = 0; d < _states.Length; d++) { _healthy[d] = _states[d] with { Losses = 0 }; }
+        RouteStep planned = Choose(queue, _healthy, nowMicros);
+        return planned.Device != step.Device && _states[planned.Device].Losses > 0 ? _causes[planned.Device] : default;
+    }
+
+    private static readonly ReadOnlyMemory<byte> s_lost = System.Text.Encoding.UTF8.GetBytes(ModelCodes.DeviceLost);
+}

@@ -1,0 +1,183 @@
+using System.Text;
+using Risk.Core.Costs;
+using Risk.Core.Devices;
+using Risk.Core.Models;
+using Risk.Core.Tests.Decisions;
+using static Risk.Core.Tests.Costs.PriceBookTests;
+
+namespace Risk.Core.Tests.Devices;
+
+/// <summary>The router at work behind a ladder: a processor of 5 µs a row, and a card that costs a core 50 µs for up to 64 rows.</summary>
+public sealed class DeviceDispatchTests : IDisposable
+{
+    private const int Card = 0, Cpu = 1;
+    private const long Start = 1_000_000_000, Day = 24L * 3_600_000_000;
+
+    private static readonly DeviceRates s_core = Core();
+
+    private readonly FakeScorer _card = new("card", 64), _cpu = new("cpu", 512);
+    private readonly ModelLadder _ladder;
+    private readonly ScoringTrace _trace = new();
+    private readonly float[] _rows = new float[512], _scores = new float[512];
+
+    public DeviceDispatchTests() => _ladder = Ladder(StreamGrade.Bulk);
+
+    [Fact]
+    public void FewRows_GoToTheProcessor_ManyToTheCard_AndTheBatchIsCutBetweenThem()
+    {
+        Assert.Equal([(5, 0, Cpu, "")], Score(5, Start));
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start));
+        Assert.Equal([(64, 0, Card, ""), (70, 0, Cpu, "")], Score(70, Start));
+        Assert.Equal([(128, 0, Card, ""), (133, 0, Cpu, "")], Score(133, Start));
+        Assert.Equal([(Card, 64, 64, RunFate.Used), (Card, 64, 64, RunFate.Used), (Cpu, 5, 5, RunFate.Used)], _trace.Runs.Select(r => (r.Scorer, r.Rows, r.PaddedRows, r.Fate)));
+        Assert.All(_scores[..133], (score, k) => Assert.Equal(k, score));
+    }
+
+    [Fact]
+    public void DeviceThatFails_LosesNoRow_TheRungAndItsCauseAreTold_AndItIsTriedAgainLater()
+    {
+        _card.Status = ScoringStatus.OutputInvalid;
+        Assert.Equal([(60, 1, Cpu, ModelCodes.OutputInvalid)], Score(60, Start));
+        Assert.Equal([(Card, RunFate.Failed), (Cpu, RunFate.Used)], _trace.Runs.Select(r => (r.Scorer, r.Fate)));
+        Assert.All(_scores[..60], (score, k) => Assert.Equal(k, score));
+
+        _card.Status = ScoringStatus.Scored;
+        int calls = _card.Calls;
+        Assert.Equal([(60, 1, Cpu, ModelCodes.OutputInvalid)], Score(60, Start + 900_000));
+        Assert.Equal([(5, 0, Cpu, "")], Score(5, Start + 900_000)); // would have gone there anyway
+        Assert.Equal(calls, _card.Calls);
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start + 1_000_000));
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start + 1_000_001));
+    }
+
+    [Theory]
+    [InlineData(StreamGrade.LatencyCritical)]
+    [InlineData(StreamGrade.CostSensitive)]
+    public void DeviceWhoseSessionIsAway_IsNotAsked_AndGetsTheNextBatchWhenItIsBack(StreamGrade grade)
+    {
+        ModelLadder ladder = Ladder(grade);
+        _card.IsUp = false;
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceLost)], Score(60, Start, ladder));
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceLost)], Score(60, Start + (Day / 24), ladder));
+        Assert.Equal(0, _card.Calls);
+        _card.IsUp = true;
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start + (Day / 24) + 1, ladder));
+    }
+
+    [Fact]
+    public void WhereNobodyCanScore_TheRowsHaveNone_AndTheOthersKeepTheirs()
+    {
+        _cpu.Status = ScoringStatus.OutputInvalid;
+        Assert.Equal([(64, 0, Card, ""), (70, LadderStep.RulesOnly, -1, ModelCodes.OutputInvalid)], Score(70, Start));
+        Assert.All(_scores[..64], score => Assert.False(float.IsNaN(score)));
+        Assert.All(_scores[64..70], score => Assert.True(float.IsNaN(score)));
+    }
+
+    [Fact]
+    public void Deadline_SendsRowsWhereTheyAreInTime()
+    {
+        // The card takes 400 µs: with 300 left, 64 rows of 5 µs each are late there and 20 are not on the processor.
+        Assert.Equal([(20, 0, Cpu, "")], Score(20, Start, deadline: Start + 500));
+        Assert.Equal([(20, 0, Card, "")], Score(20, Start, deadline: Start + 5_000));
+        // Rows that bring no deadline have the stream's.
+        Assert.Equal([(20, 0, Cpu, "")], Score(20, Start, Ladder(StreamGrade.Bulk, deadlineMicros: 500)));
+    }
+
+    [Fact]
+    public void CardThatEarnsNothing_IsSaidToBeNotWorthRunning_UntilItHasEarnedAStart()
+    {
+        DeviceDispatch dispatch = _ladder.Dispatch!;
+        Score(60, Start);
+        Assert.True(dispatch.IsWorthRunning(1));
+        Score(1, Start + Day);
+        Assert.False(dispatch.IsWorthRunning(1));
+        Assert.True(dispatch.IsWorthRunning(0));
+        Score(60, Start + Day + 1);
+        Assert.False(dispatch.IsWorthRunning(1));
+        for (int i = 0; i < 20_000 && !dispatch.IsWorthRunning(1); i++) { Score(448, Start + Day + 2); }
+        Assert.True(dispatch.IsWorthRunning(1));
+    }
+
+    [Fact]
+    public void Dispatching_AllocatesNothing()
+    {
+        for (int i = 0; i < 100; i++) { Once(); }
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 1_000; i++) { Once(); }
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+
+        void Once()
+        {
+            _card.Status = ScoringStatus.Scored;
+            Run(_ladder, 133, Start, long.MaxValue);
+            _card.Status = ScoringStatus.DeviceLost;
+            Run(_ladder, 133, Start, long.MaxValue);
+            Run(_ladder, 133, Start + 400_000_000, long.MaxValue);
+        }
+    }
+
+    public void Dispose()
+    {
+        _card.Dispose();
+        _cpu.Dispose();
+    }
+
+    private List<(int End, int Rung, int Scorer, string Cause)> Score(int count, long now, ModelLadder? ladder = null, long deadline = long.MaxValue)
+    {
+        Run(ladder ?? _ladder, count, now, deadline);
+        int part = 0;
+        Assert.Equal(_trace.Parts[^1].Step, _trace.StepOf(count - 1, ref part));
+        return [.. _trace.Parts.Select(p => (p.End, p.Step.Rung, p.Step.Scorer, Encoding.ASCII.GetString(p.Step.Cause.Span)))];
+    }
+
+    private void Run(ModelLadder ladder, int count, long now, long deadline)
+    {
+        for (int i = 0; i < count; i++) { _rows[i] = i; }
+        _scores.AsSpan().Fill(-1);
+        ladder.Score(_rows.AsSpan(0, count), count, _scores, new ScoringDemand(now, now, deadline), _trace);
+    }
+
+    private ModelLadder Ladder(StreamGrade grade, long deadlineMicros = long.MaxValue)
+    {
+        var ladder = new ModelLadder(_card, _cpu);
+        CostPoint Processor(int rows) => new(rows, 5 * rows, 5 * rows, 0, 5 * rows);
+        CostPoint OnCard(int rows) => new(rows, 400, 400, 0, 50);
+        var processor = new RoutedDevice("cpu", new CostCurve(new ModelCurve("m", "1", "v", null, [Processor(1), Processor(512)]), isPadded: false), s_core, isElastic: true);
+        var card = new RoutedDevice("card", new CostCurve(new ModelCurve("m", "1", "v", null, [OnCard(8), OnCard(64)]), isPadded: true), s_core, isElastic: false, hostCore: s_core) { StartMicros = 1_000_000 };
+        ladder.Dispatch = new DeviceDispatch([(processor, _cpu, Cpu), (card, _card, Card)], new RouterOptions(GuardMicros: 200), grade, deadlineMicros, Start);
+        return ladder;
+    }
+
+    private static DeviceRates Core()
+    {
+        PriceBook book = Read(Shipped.Bytes("ops/prices/default.json"));
+        return DeviceRates.OfCore(book, book.Machines[0]);
+    }
+
+    /// <summary>Gives each row itself as its score.</summary>
+    private sealed class FakeScorer(string device, int batchSizeMax) : IScorer
+    {
+        public string ExecutionProvider => "fake";
+        public string Device => device;
+        public int FeatureCount => 1;
+        public int BatchSizeMax => batchSizeMax;
+        public bool IsUp { get; set; } = true;
+        public double BusyMicros { get; private set; }
+        public int Calls { get; private set; }
+        public ScoringStatus Status { get; set; }
+
+        public int Padded(int count) => batchSizeMax == 64 ? count <= 8 ? 8 : 64 : count;
+
+        public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
+        {
+            Calls++;
+            BusyMicros += 10;
+            if (Status == ScoringStatus.Scored) { rows[..count].CopyTo(scores); }
+            return Status;
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+}
