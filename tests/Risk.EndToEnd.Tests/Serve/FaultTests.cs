@@ -52,9 +52,9 @@ public sealed class FaultTests
             Assert.InRange(d.Json.GetProperty("offset").GetInt64(), 3, 5);
             Assert.True(d.Json.TryGetProperty("payloadSha256", out _) || d.Json.TryGetProperty("payloadHmacSha256", out _));
         });
+        foreach (string code in (string[])["ID_CONFLICT", "PAN_FORBIDDEN", "PARSE_ERROR"]) { Assert.Equal(1, await serve.Metric("risk_faults_total", $"\"{code}\"")); }
         Assert.Equal(0, serve.Stop());
-        Assert.Equal(6, topic.Decisions.Select(d => d.EventId).Distinct().Count());
-        topic.AssertNothingSecret();
+        topic.AssertOneDecisionEach(6);
     }
 
     [Fact]
@@ -112,6 +112,8 @@ public sealed class FaultTests
         Assert.Equal(decided, topic.Decisions.Count(d => d.Partition == gone));
         (_, JsonElement health) = await serve.Get("/health/ready");
         Assert.Contains(health.GetProperty("reasons").EnumerateArray(), r => r.GetProperty("code").GetString() == "OFFSET_GAP");
+        Assert.Equal(0, serve.Stop());
+        topic.AssertOneDecisionEach(1200 - lost);
     }
 
     [Fact]
@@ -207,6 +209,8 @@ public sealed class FaultTests
         serve = topic.StartProcess();
         await HttpTests.WaitReady(serve);
         await topic.WaitUntil(async () => await serve.Metric("risk_watermark_seconds", "\"0\"") >= now - 2, "the watermark again", 30);
+        Assert.Equal(0, serve.Stop());
+        topic.AssertOneDecisionEach(100);
     }
 
     [Fact]
@@ -246,6 +250,8 @@ public sealed class FaultTests
         topic.WaitForDecisions(4);
         Assert.Equal(1, await serve.Metric("risk_faults_total", "SOURCE_GAP"));
         Assert.Contains("SOURCE_GAP", serve.Errors, StringComparison.Ordinal);
+        Assert.Equal(0, serve.Stop());
+        topic.AssertOneDecisionEach(4);
     }
 
     [Fact]
