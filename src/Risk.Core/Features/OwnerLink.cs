@@ -21,7 +21,7 @@ public enum LinkStep : byte
 /// says so (<c>From</c>) and adds those up to <c>UpTo</c>. An owner that was rebuilt has them only as far as the log went
 /// when it read it; it then refuses, and says how far it has come. From there on everything that concerns it is sent again,
 /// from the log and of what is in flight; the owner counts nothing twice. An owner that lost its state while a partition is
-/// idle learns of it by the same refusal: the host asks with no rows every few seconds, or when the owner tells its epoch.
+/// idle learns of it by the same refusal: the host asks with no rows every second.
 /// </para>
 /// </summary>
 /// <param name="partition">Whose link it is.</param>
@@ -50,15 +50,5 @@ public sealed class OwnerLink(int partition, long askerEpoch, long durable)
         }
         Acknowledged = Math.Max(Acknowledged, request.UpTo);
         return LinkStep.Answered;
-    }
-
-    /// <summary>The owner tells that it was rebuilt, and how far it knows this partition.</summary>
-    public LinkStep OnRebuilt(long epoch, long covered)
-    {
-        if (epoch <= OwnerEpoch) { return LinkStep.Answered; }
-        OwnerEpoch = epoch;
-        if (covered >= Acknowledged) { return LinkStep.Answered; }
-        Acknowledged = covered;
-        return LinkStep.Resend;
     }
 }
