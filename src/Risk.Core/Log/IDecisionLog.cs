@@ -92,6 +92,15 @@ public static class LogCodes
     /// <summary>The database does not answer; nothing is lost, the same call may succeed later.</summary>
     public const string Unavailable = "STORE_UNAVAILABLE";
 
+    /// <summary>The database's reply to a commit was lost; the commit was read back, is durable, and was not written again.</summary>
+    public const string CommitReread = "COMMIT_REREAD";
+
+    /// <summary>The database's reply was lost before anything was durable; the same commit was sent again.</summary>
+    public const string CommitResent = "COMMIT_RESENT";
+
+    /// <summary>Deadlock or serialization failure: the database wrote nothing, and the same commit was sent again.</summary>
+    public const string Conflict = "STORE_CONFLICT";
+
     /// <summary>The database lacks a migration that this program needs, or has one that was changed after it was applied.</summary>
     public const string Schema = "STORE_SCHEMA";
 

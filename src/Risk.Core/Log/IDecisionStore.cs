@@ -9,6 +9,9 @@ namespace Risk.Core.Log;
 /// </summary>
 public interface IDecisionStore : IDisposable
 {
+    /// <summary>Told of each fault that a commit overcame by itself, in the committing thread: its code of <see cref="LogCodes"/> and a sentence.</summary>
+    Action<string, string>? Overcame { get; set; }
+
     /// <summary>
     /// Opens a partition's log for writing, makes it when there is none, and takes ownership: every earlier opening of it, in
     /// whatever process, can write no more and gets <c>FENCED</c> (or, where a lock is the fence, this one waits its turn:

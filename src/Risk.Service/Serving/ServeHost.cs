@@ -86,7 +86,8 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         _partitions = new PartitionHost?[partitionCount];
         _hasShared = partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0;
         _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), _routes.MeterOfScorer, Clock, isReproducible: false);
-        _costs = new LiveCosts(options.Configuration.Store.Directory, _pipeline.ReadCosts, Clock, TellCosts);
+        _costs = new LiveCosts(options.Configuration.Store.Directory, _pipeline.ReadCosts, Clock, Tell);
+        options.Store.Overcame = Tell;
         foreach (string code in ServeFaults.Codes) { Counters.Declare("risk_faults_total", $"code=\"{code}\""); }
         foreach (string outcome in s_outcomes) { Counters.Declare("risk_decisions_total", outcome); }
         foreach (string name in (ReadOnlySpan<string>)["risk_transactions_total", "risk_labels_total", "risk_published_total", "risk_backpressure_total", "risk_decisions_incomplete_total"]) { Counters.Declare(name); }
@@ -180,7 +181,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         }
     }
 
-    private void TellCosts(string code, string sentence)
+    private void Tell(string code, string sentence)
     {
         Counters.Fault(code);
         ServeLog.Write("warning", code, sentence);

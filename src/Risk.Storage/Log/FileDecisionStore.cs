@@ -21,6 +21,9 @@ internal sealed class FileDecisionStore(string directory, string stream, Decisio
     private readonly string _directory = Path.GetFullPath(directory);
     private readonly DecisionLogOptions _options = options ?? new DecisionLogOptions { Origin = "" };
 
+    /// <summary>Never told: files and their lock fail for good or not at all.</summary>
+    public Action<string, string>? Overcame { get; set; }
+
     public IDecisionLog Open(int partition, string owner)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(partition);

@@ -22,6 +22,9 @@ internal sealed class PostgresCommitter(NpgsqlDataSource source, PostgresStoreOp
     private long _rereadDurable;
     private long _fenced;
 
+    /// <summary>As <see cref="IDecisionStore.Overcame"/>.</summary>
+    public Action<string, string>? Overcame { get; set; }
+
     /// <summary>Transactions repeated after a deadlock or a serialization failure.</summary>
     public long Conflicts => Volatile.Read(ref _conflicts);
 
@@ -145,6 +148,7 @@ internal sealed class PostgresCommitter(NpgsqlDataSource source, PostgresStoreOp
                 {
                     case PostgresFault.Conflict when ++conflicts <= options.ConflictRetriesMax:
                         Interlocked.Increment(ref _conflicts);
+                        Overcame?.Invoke(LogCodes.Conflict, $"The database gave way to another transaction: {PostgresFaults.Sentence(e)} Nothing was written; the commit is sent again ({conflicts} of {options.ConflictRetriesMax}).");
                         _closing.Wait(Random.Shared.Next(1, 1 + 2 * conflicts)); // so that two do not meet again
                         break;
                     case PostgresFault.Conflict:
@@ -198,8 +202,7 @@ internal sealed class PostgresCommitter(NpgsqlDataSource source, PostgresStoreOp
                 {
                     if (session.IsDurable(logs[i]))
                     {
-                        Interlocked.Increment(ref _rereadDurable);
-                        logs[i].Confirm();
+                        ConfirmReread(logs[i]);
                         logs.RemoveAt(i);
                     }
                 }
@@ -208,6 +211,10 @@ internal sealed class PostgresCommitter(NpgsqlDataSource source, PostgresStoreOp
             if (logs.Count > 0)
             {
                 session.Write(logs);
+                if (isInDoubt)
+                {
+                    Overcame?.Invoke(LogCodes.CommitResent, $"The connection to the database was lost before a commit of {logs.Count} logs was durable; it was sent again.");
+                }
             }
         }
         catch
@@ -235,14 +242,20 @@ internal sealed class PostgresCommitter(NpgsqlDataSource source, PostgresStoreOp
                 return false;
             }
 
-            Interlocked.Increment(ref _rereadDurable);
-            log.Confirm();
+            ConfirmReread(log);
             return true;
         }
         catch (Exception e) when (PostgresFaults.IsOutside(e))
         {
             return null;
         }
+    }
+
+    private void ConfirmReread(PostgresDecisionLog log)
+    {
+        Interlocked.Increment(ref _rereadDurable);
+        log.Confirm();
+        Overcame?.Invoke(LogCodes.CommitReread, $"The reply to a commit of {log.Origin} was lost; it was read back and is durable up to {log.DurableSize}.");
     }
 
     private static DecisionLogException Fence(PostgresDecisionLog log, Exception e) =>

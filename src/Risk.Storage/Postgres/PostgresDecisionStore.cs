@@ -40,6 +40,12 @@ internal sealed class PostgresDecisionStore : IDecisionStore
 
     internal ExportedCheckpoints? ExportedCheckpoints { get; }
 
+    public Action<string, string>? Overcame
+    {
+        get => Committer.Overcame;
+        set => Committer.Overcame = value;
+    }
+
     /// <summary>Connects and checks the schema.</summary>
     /// <exception cref="DecisionLogException"><c>STORE_SCHEMA</c>, <c>STORE_UNAVAILABLE</c> (retriable).</exception>
     public static PostgresDecisionStore Connect(PostgresStoreOptions options)

@@ -59,5 +59,5 @@ internal static class PostgresFaults
         new(LogCodes.ReadOnly, $"The database refuses: {Sentence(e)} Nothing is acknowledged any more; mend that and open the log again.", inner: e);
 
     // Never the detail: it quotes rows.
-    private static string Sentence(Exception? e) => e is PostgresException p ? $"{p.MessageText} ({p.SqlState})." : $"{e?.Message.TrimEnd('.')}.";
+    public static string Sentence(Exception? e) => e is PostgresException p ? $"{p.MessageText} ({p.SqlState})." : $"{e?.Message.TrimEnd('.')}.";
 }

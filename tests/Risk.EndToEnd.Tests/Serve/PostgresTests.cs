@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using Xunit.Abstractions;
 
 namespace Risk.EndToEnd.Tests.Serve;
@@ -53,7 +52,7 @@ public sealed class PostgresTests(ITestOutputHelper output)
             Send(6000);
             topic.WaitForDecisions(before + 200);
             zombie.Freeze();
-            await topic.WaitUntil(async () => (await OwnedBy(other)).Length + (await OwnedBy(third)).Length == ServedTopic.PartitionCount, "all partitions with the others");
+            await topic.WaitUntil(async () => (await other.OwnedPartitions()).Length + (await third.OwnedPartitions()).Length == ServedTopic.PartitionCount, "all partitions with the others");
             Send(300);
             topic.Flush();
             await topic.WaitUntil(() => Task.FromResult(Decided(topic) == sent), "every event decided by the others");
@@ -74,66 +73,10 @@ public sealed class PostgresTests(ITestOutputHelper output)
 
     /// <summary>Every partition has one owner, and every process some.</summary>
     private static async Task<bool> IsShared(ServedTopic topic) =>
-        await Task.WhenAll(topic.Processes.Select(OwnedBy)) is var shares && shares.All(o => o.Length > 0) && shares.Sum(o => o.Length) == ServedTopic.PartitionCount;
+        await Task.WhenAll(topic.Processes.Select(p => p.OwnedPartitions())) is var shares && shares.All(o => o.Length > 0) && shares.Sum(o => o.Length) == ServedTopic.PartitionCount;
 
     private static bool IsFenced(ServeProcess process) =>
         process.Errors.Contains("Another owner has taken risk/card-payments/", StringComparison.Ordinal) || process.Errors.Contains("has another owner, an entity owner says", StringComparison.Ordinal);
 
     private static int Decided(ServedTopic topic) => topic.Decisions.Select(d => d.EventId).Distinct().Count();
-
-    [PostgresFact]
-    public async Task F20_WhileTheDatabaseIsDown_NothingIsDecided_AndThenEverythingIs()
-    {
-        using var store = new ServedPostgres();
-        using var topic = new ServedTopic(store, s_sessions);
-        for (int i = 0; i < 3; i++) { topic.StartProcess(); }
-        topic.Send(0, 600);
-        topic.WaitForDecisions(600);
-        ServeProcess serve = topic.Processes[0];
-        await topic.WaitUntil(async () => (await Task.WhenAll(topic.Processes.Select(OwnedBy))).Sum(o => o.Length) == 12, "every partition served");
-
-        store.Server.Stop();
-        topic.Send(600, 3000);
-        await topic.WaitUntil(async () => await AllTell(topic, "STORE_UNAVAILABLE"), "not ready with STORE_UNAVAILABLE everywhere", 30);
-        foreach (ServeProcess process in topic.Processes)
-        {
-            for (int n = 3000; n < 3012; n++)
-            {
-                using var body = new StringContent(Payments.Json(n));
-                using HttpResponseMessage reply = await process.Http.PostAsync(new Uri("/v1/decisions", UriKind.Relative), body);
-                Assert.True((int)reply.StatusCode == 503 && reply.Headers.RetryAfter is not null, $"{(int)reply.StatusCode}: {await reply.Content.ReadAsStringAsync()}");
-            }
-        }
-        Assert.Equal(600, topic.Decisions.Count);
-        Assert.All(topic.Processes, p => Assert.False(p.HasExited));
-
-        store.Server.Restart();
-        topic.WaitForDecisions(3000);
-        await topic.WaitUntil(async () => (await serve.Get("/health/ready")).Status == 200, "ready again");
-        for (int n = 3000; n < 3012; n++)
-        {
-            string payment = Payments.Json(n);
-            // Its partition may be another process's, and that one still opening it.
-            await topic.WaitUntil(async () => (await serve.Post(payment)).Status == 200, $"payment {n} decided");
-        }
-        topic.WaitForDecisions(3012);
-        Assert.All(topic.Processes, p => Assert.Equal(0, p.Stop()));
-        topic.AssertOneDecisionEach(3012);
-    }
-
-    private static async Task<int[]> OwnedBy(ServeProcess process)
-    {
-        (int status, JsonElement health) = await process.Get("/health/ready");
-        return status == 200 ? [.. health.GetProperty("partitions").EnumerateArray().Select(p => p.GetInt32())] : [];
-    }
-
-    private static async Task<bool> AllTell(ServedTopic topic, string code)
-    {
-        foreach (ServeProcess process in topic.Processes)
-        {
-            (int status, JsonElement health) = await process.Get("/health/ready");
-            if (status != 503 || !health.GetProperty("reasons").EnumerateArray().Any(r => r.GetProperty("code").GetString() == code)) { return false; }
-        }
-        return true;
-    }
 }

@@ -85,6 +85,13 @@ internal sealed class ServeProcess : IDisposable
             .Sum(l => double.Parse(l[(l.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
     }
 
+    /// <summary>The partitions it says it has; none while it is not ready.</summary>
+    public async Task<int[]> OwnedPartitions()
+    {
+        (int status, JsonElement health) = await Get("/health/ready");
+        return status == 200 ? [.. health.GetProperty("partitions").EnumerateArray().Select(p => p.GetInt32())] : [];
+    }
+
     public void Dispose()
     {
         if (!_process.HasExited) { Signal("CONT"); }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Dapper;
 using Npgsql;
 using Risk.Cli.Benchmarks;
+using Risk.Storage.Tests.Postgres;
 
 namespace Risk.EndToEnd.Tests.Serve;
 
@@ -35,7 +36,8 @@ internal sealed class ServedPostgres : ServedStore, IDisposable
     private readonly TestFolder _exports = new();
     private readonly string _name = $"RISK_TEST_DATABASE_{Guid.NewGuid():N}";
 
-    public ServedPostgres()
+    /// <param name="isProxied">The processes reach the database through <see cref="Proxy"/>.</param>
+    public ServedPostgres(bool isProxied = false)
     {
         Assert.True(PostgresServer.TryStart(out PostgresServer? server, out string? why), why);
         Server = server;
@@ -45,11 +47,20 @@ internal sealed class ServedPostgres : ServedStore, IDisposable
             connection.Execute("CREATE DATABASE risk");
         }
         Environment.SetEnvironmentVariable(Owner, new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "risk" }.ConnectionString);
-        Environment.SetEnvironmentVariable(_name, new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "risk", Username = Login, Pooling = true }.ConnectionString);
+        var runtime = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "risk", Username = Login, Pooling = true };
+        if (isProxied)
+        {
+            Proxy = new FaultProxy(server.SocketPath);
+            (runtime.Host, runtime.Port) = ("127.0.0.1", Proxy.Port);
+        }
+        Environment.SetEnvironmentVariable(_name, runtime.ConnectionString);
         RiskProcess.Run("migrate", "--database", $"env:{Owner}", "--grant", Login, "--json").Succeeded();
     }
 
     public PostgresServer Server { get; }
+
+    /// <summary>Between the processes and the database, where there is one.</summary>
+    public FaultProxy? Proxy { get; }
     private string Owner => _name + "_OWNER";
 
     public override object Configuration(string directory) => new { directory, postgres = $"env:{_name}" };
@@ -58,7 +69,7 @@ internal sealed class ServedPostgres : ServedStore, IDisposable
     {
         if (Ask<long>($"SELECT count(*) FROM risk.decision_log WHERE partition = {partition}") == 0) { return null; }
         string folder = _exports[Path.GetRandomFileName()];
-        JsonElement export = RiskProcess.Run("log", "export", "--database", $"env:{_name}", "--partition", partition.ToString(CultureInfo.InvariantCulture), "--out", folder, "--json").Succeeded().Json;
+        JsonElement export = RiskProcess.RunInside("log", "export", "--database", $"env:{_name}", "--partition", partition.ToString(CultureInfo.InvariantCulture), "--out", folder, "--json").Succeeded().Json;
         Assert.Equal(0, export.GetProperty("notCovered").GetInt64());
         return folder;
     }
@@ -72,12 +83,21 @@ internal sealed class ServedPostgres : ServedStore, IDisposable
     /// <summary>One value, as the owner of the database.</summary>
     public T Ask<T>(string query)
     {
-        using var connection = new NpgsqlConnection(Environment.GetEnvironmentVariable(Owner));
+        using NpgsqlConnection connection = Connect();
         return connection.QuerySingle<T>(query)!;
+    }
+
+    /// <summary>As the owner of the database, past the proxy.</summary>
+    public NpgsqlConnection Connect()
+    {
+        var connection = new NpgsqlConnection(Environment.GetEnvironmentVariable(Owner));
+        connection.Open();
+        return connection;
     }
 
     public void Dispose()
     {
+        Proxy?.Dispose();
         Server.Dispose();
         _exports.Dispose();
         Environment.SetEnvironmentVariable(_name, null);

@@ -186,7 +186,7 @@ internal sealed class ServedTopic : IDisposable
             }
             string exported = Path.Combine(StoreDirectory, "checkpoints", $"{partition:D4}.checkpoint");
             string[] against = File.Exists(exported) ? ["--checkpoint", exported] : [];
-            JsonElement verified = RiskProcess.Run(["verify", folder, "--json", .. against]).Succeeded().Json;
+            JsonElement verified = RiskProcess.RunInside(["verify", folder, "--json", .. against]).Succeeded().Json;
             _store.AssertIs(partition, verified.GetProperty("size").GetInt64(), verified.GetProperty("rootHash").GetString()!);
         }
         Assert.Equal(count, stored.Count);
