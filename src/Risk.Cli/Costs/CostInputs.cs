@@ -18,7 +18,7 @@ internal sealed class CostInputs
     public static readonly Option<int?> AgeMax = new("--price-age-max") { Description = "Days after which a price is stale; the book's ageDaysMax when left out.", HelpName = "DAYS" };
     public static readonly Option<string> Model = new("--model") { Description = "The model that is scored with.", HelpName = "NAME@VERSION", DefaultValueFactory = _ => "card-fraud@1" };
     public static readonly Option<string?> Machine = new("--machine") { Description = "The price book's machine that the CPU's cores belong to; its first when left out.", HelpName = "NAME" };
-    public static readonly Option<string?> Cpu = new("--cpu") { Description = "The CPU's profile; the first that was measured with the model when left out.", HelpName = "NAME" };
+    public static readonly Option<string?> Cpu = new("--cpu") { Description = "The CPU's profile; of those that were measured with the model, the one with the least time a row when left out.", HelpName = "NAME" };
 
     private readonly Output _output;
     private readonly List<DeviceProfile> _profiles = [];
@@ -106,19 +106,21 @@ internal sealed class CostInputs
 
     private PricedDevice FindCpu(string? name)
     {
-        foreach (DeviceProfile profile in _profiles.Where(p => p.Kind == DeviceKind.Cpu && (name is null || p.Name == name)).OrderByDescending(p => p.Basis))
+        // Cores cost the same whoever computes on them: the curve that takes the least time a row is the cheapest. What was measured goes before a data sheet.
+        var found = _profiles.Where(p => p.Kind == DeviceKind.Cpu && (name is null || p.Name == name)).Select(profile => (Profile: profile, Curve: Best(profile)))
+            .Where(each => each.Curve is not null).OrderByDescending(each => each.Profile.Basis).ThenBy(each => MicrosPerRow(each.Curve!)).FirstOrDefault();
+        if (found.Curve is { } curve)
         {
-            if (Best(profile) is { } curve)
-            {
-                return new PricedDevice(profile, curve, DeviceRates.OfCore(Book, CpuMachine), isDivisible: true);
-            }
+            return new PricedDevice(found.Profile, curve, DeviceRates.OfCore(Book, CpuMachine), isDivisible: true);
         }
 
         throw CommandFailure.BadInput("PROFILE_MISSING", $"No CPU profile{(name is null ? "" : $" '{name}'")} was measured with {ModelReference}; 'risk accelerators measure' makes one.");
     }
 
     /// <summary>The fastest variant in large batches.</summary>
-    private ModelCurve? Best(DeviceProfile profile) => profile.Models.Where(c => c.Model == _model && c.Version == _version).MinBy(c => c.Points.Min(p => p.MedianMicros / p.Batch));
+    private ModelCurve? Best(DeviceProfile profile) => profile.Models.Where(c => c.Model == _model && c.Version == _version).MinBy(MicrosPerRow);
+
+    private static double MicrosPerRow(ModelCurve curve) => curve.Points.Min(p => p.MedianMicros / p.Batch);
 
     private static IReadOnlyList<ModelWorkload> ReadWorkloads(string file)
     {
