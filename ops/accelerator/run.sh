@@ -2,13 +2,15 @@
 # Verifies and measures an NVIDIA GPU on a machine where nothing can be fetched. Three steps:
 #
 #   run.sh pack [NAME...]          here: publishes the engine, adds the .NET runtime, the libraries of the accelerators that are
-#                                  named (folders of ops/feed/accelerators; default cuda; `none`: the processor alone), models and
-#                                  the recorded stream, and cuts it all into parts of at most 60 MB below .risk/accelerator/parts
+#                                  named (folders of ops/feed/accelerators; default cuda; `none`: the processor alone), models,
+#                                  the recorded stream, traces, prices and data sheets, and cuts it all into parts of at most
+#                                  60 MB below .risk/accelerator/parts
 #   run.sh receive                 there, once for every part that was carried over: keeps and checks the parts that lie in
 #                                  .risk/accelerator/parts (they may come one at a time), and says which are missing
-#   run.sh go [DEVICE...]          there: joins and checks the parts, then verifies, measures and benchmarks; the devices are
-#                                  those of `risk accelerators list`, default cuda. Results, profiles and a report go to $OUT,
-#                                  or .risk/accelerator/results
+#   run.sh go [DEVICE...]          there: joins and checks the parts, then verifies, measures, benchmarks, and sets the cost of
+#                                  what was measured against the processor and the data sheets; the devices are those of
+#                                  `risk accelerators list`, default cuda. Results, profiles, pages and a report go to $OUT, or
+#                                  .risk/accelerator/results
 #
 # The GPU machine needs bash, coreutils, tar, xz, python3 (to find the CUDA 13 and cuDNN 9 libraries of its site-packages, where
 # the system has none) and the card's driver. ops/notes/accelerator.md says what to look at afterwards.
@@ -46,7 +48,7 @@ pack() {
     cp -r "$dotnet/shared/$framework/$version" "$stage/dotnet/shared/$framework/" || fail PACK_RUNTIME "this machine has no $framework $version beside its SDK."
   done
   cp -r "$top/models" "$top/streams" "$stage/home/"
-  cp -r "$top/ops/prices" "$top/ops/profiles" "$stage/home/ops/"
+  cp -r "$top/ops/prices" "$top/ops/profiles" "$top/ops/traces" "$stage/home/ops/"
   mkdir -p "$stage/cache/risk-feed/accelerators"
   for name in "${names[@]}"; do
     libraries=$("$top/ops/feed/accelerator" "$name")
@@ -139,20 +141,41 @@ go() {
     step "verify-$device-sequence" accelerators verify "$device" "${sequence[@]}" --transactions "$transactions" --batch 512 --out "$results/verify-$device-sequence" --json
     step "overhead-$device" accelerators overhead "$device" --batch "$batch" --json
     step "overhead-$device-sequence" accelerators overhead "$device" "${sequence[@]}" --batch "$batch" --json
+    # Profiles get the card's own name (nvidia-h200), under which its price and its data sheet are kept; curves join in one file.
     step "measure-$device" accelerators measure "$device" --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
-    step "measure-$device-sequence" accelerators measure "$device" "${sequence[@]}" --batch "$batch" --seconds "$seconds" --out "$results/profiles-sequence" --json
+    step "measure-$device-sequence" accelerators measure "$device" "${sequence[@]}" --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
     if [ "$device" = cuda ]; then
       for variant in perfect-tree-traversal tree-traversal; do
-        step "measure-$device-$variant" accelerators measure "$device" --variant "$variant" --batch "$batch" --seconds "$seconds" --out "$results/profiles-$variant" --json
+        step "measure-$device-$variant" accelerators measure "$device" --variant "$variant" --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
       done
       step verify-cuda-graph accelerators verify cuda-graph --accelerators "$work/run/graph.json" --transactions "$transactions" --batch 512 --out "$results/verify-cuda-graph" --json
-      step measure-cuda-graph accelerators measure cuda-graph --accelerators "$work/run/graph.json" --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
+      # The same card in another way: apart, or one would replace the other.
+      step measure-cuda-graph accelerators measure cuda-graph --accelerators "$work/run/graph.json" --batch "$batch" --seconds "$seconds" --out "$results/profiles-cuda-graph" --json
+      step measure-cuda-graph-sequence accelerators measure cuda-graph --accelerators "$work/run/graph.json" "${sequence[@]}" --batch "$batch" --seconds "$seconds" --out "$results/profiles-cuda-graph" --json
     fi
   done
   step measure-processor accelerators measure cpu forest-kernel --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
-  step measure-processor-sequence accelerators measure cpu "${sequence[@]}" --batch "$batch" --seconds "$seconds" --out "$results/profiles-sequence" --json
+  step measure-processor-sequence accelerators measure cpu "${sequence[@]}" --batch "$batch" --seconds "$seconds" --out "$results/profiles" --json
   step model-run bench model-run --json
+  costs "" "$results/profiles"
+  if [ -d "$results/profiles-cuda-graph" ]; then costs -cuda-graph "$results/profiles-cuda-graph"; fi
   report
+}
+
+# The crossover of both models, and a fleet for the trace. The profiles that were measured here take the place of the data sheets
+# of the same names, and of every other machine's processor. NAME goes behind the results' names, FOLDER has a card's profiles.
+costs() {
+  local name=$1 measured=$2 compared="$results/compared$1" model
+  mkdir -p "$compared"
+  find "$compared" -maxdepth 1 -name '*.json' -delete
+  find "$work/run/home/ops/profiles" -maxdepth 1 -name '*.json' -exec cp {} "$compared/" \;
+  find "$compared" -maxdepth 1 -name '*.json' -exec grep -qE '"kind": *"cpu"' {} \; -delete
+  find "$results/profiles" -maxdepth 1 \( -name cpu.json -o -name forest-kernel.json \) -exec cp {} "$compared/" \;
+  find "$measured" -maxdepth 1 -name '*.json' -exec cp {} "$compared/" \;
+  for model in card-fraud card-fraud-sequence; do
+    step "compare-$model$name" cost compare --model "$model@1" --profiles "$compared" --html "$results/compare-$model$name.html" --json
+  done
+  step "plan$name" cost plan --load card-payments-day --scale "${RISK_SCALE:-1000}" --profiles "$compared" --json
 }
 
 report() {
@@ -167,7 +190,7 @@ report() {
       if grep -qE '^[A-Z][A-Z_]+: ' "$error"; then printf '\n%s\n' "$(basename "$error" .err) said"; grep -E '^[A-Z][A-Z_]+: ' "$error" | head -n 5 | sed 's/^/  /'; fi
     done
     echo
-    echo "Figures: verify-*/conformance.html, profiles/*.json, overhead-*.out, model-run.out. Nothing in this file is a figure of its own."
+    echo "Figures: verify-*/conformance.html, profiles*/*.json, overhead-*.out, model-run.out; the crossover: compare-*.html. Nothing in this file is a figure of its own."
   } >"$results/report.txt"
   cat "$results/report.txt"
   # Done means that the run came to its end; whether a device conforms is in its report and in the exit status of its step.

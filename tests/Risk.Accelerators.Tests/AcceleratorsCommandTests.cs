@@ -78,6 +78,59 @@ public sealed class AcceleratorsCommandTests : IDisposable
     }
 
     [Fact]
+    public void Measure_OfTheProcessor_SetsTheHostsShareApart_AndSaysJoulesWithLowAndHigh()
+    {
+        using JsonDocument answer = Json(0, "accelerators", "measure", "cpu", "forest-kernel", "--batch", "64", "--seconds", "0.01", "--watts", "5", "20", "--out", _folder, "--json");
+        JsonElement[] profiles = [.. answer.RootElement.GetProperty("profiles").EnumerateArray()];
+        JsonElement[] session = [.. profiles[0].GetProperty("models")[0].GetProperty("points").EnumerateArray()];
+        Assert.All(session, p => Assert.InRange(p.GetProperty("hostMicros").GetDouble(), 0.001, p.GetProperty("medianMicros").GetDouble() * 0.9));
+        Assert.All(profiles[1].GetProperty("models")[0].GetProperty("points").EnumerateArray(), p => Assert.Equal(0, p.GetProperty("hostMicros").GetDouble()));
+        if (EnergyCounter.For(null) is not null) { return; } // counted here, and then nothing is modelled
+        JsonElement full = profiles[0].GetProperty("power").GetProperty("fullWatts");
+        Assert.Equal((5.0, 20.0), (full.GetProperty("low").GetDouble(), full.GetProperty("value").GetDouble()));
+        JsonElement first = answer.RootElement.GetProperty("energy")[0].GetProperty("points")[0], energy = first.GetProperty("microjoulesPerRow");
+        Assert.Equal("model", first.GetProperty("method").GetString());
+        Assert.Equal(session[0].GetProperty("medianMicros").GetDouble() * 20, energy.GetProperty("value").GetDouble(), 1e-3);
+        Assert.Equal(session[0].GetProperty("medianMicros").GetDouble() * 5, energy.GetProperty("low").GetDouble(), 1e-3);
+    }
+
+    [Fact]
+    public void Measure_AsAnotherName_KeepsAllCurvesOfOneProcessorInOneProfile()
+    {
+        string[] measure = ["accelerators", "measure", "cpu", "forest-kernel", "--as", "this-processor", "--batch", "1", "--seconds", "0.01", "--out", _folder, "--json"];
+        Json(0, measure).Dispose();
+        Json(0, measure).Dispose(); // again: replaced, not doubled
+        using JsonDocument profile = JsonDocument.Parse(File.ReadAllBytes(Assert.Single(Directory.GetFiles(_folder))));
+        Assert.Equal("this-processor", profile.RootElement.GetProperty("name").GetString());
+        Assert.Equal(["forest-kernel", "tree-ensemble"], profile.RootElement.GetProperty("models").EnumerateArray().Select(c => c.GetProperty("variant").GetString()).Order());
+    }
+
+    [Fact]
+    public void Replay_OfADataSheet_ShowsTheCurveMadeFromIt_AndSaysOnceThatNothingWasMeasured()
+    {
+        using JsonDocument shown = Json(0, "accelerators", "measure", "--replay", "nvidia-a100", "--json");
+        string label = shown.RootElement.GetProperty("label").GetString()!;
+        Assert.Contains("published/assumed, not measured", label, StringComparison.Ordinal);
+        Assert.DoesNotContain("nothing was measured", label, StringComparison.Ordinal);
+        JsonElement profile = shown.RootElement.GetProperty("profiles")[0];
+        Assert.Equal("published", profile.GetProperty("basis").GetString());
+        Assert.Equal(["card-fraud", "card-fraud-sequence"], profile.GetProperty("models").EnumerateArray().Select(c => c.GetProperty("model").GetString()).Order());
+        Assert.All(profile.GetProperty("models").EnumerateArray(), c => Assert.True(c.GetProperty("points").GetArrayLength() > 5));
+        JsonElement energy = shown.RootElement.GetProperty("energy")[0].GetProperty("points")[0].GetProperty("microjoulesPerRow");
+        Assert.True(energy.GetProperty("low").GetDouble() < energy.GetProperty("value").GetDouble() && energy.GetProperty("value").GetDouble() < energy.GetProperty("high").GetDouble());
+    }
+
+    [Theory]
+    [InlineData("verify", "--html", "page.html")]
+    [InlineData("measure", "cpu", "--curve")]
+    [InlineData("list", "--all")]
+    [InlineData("overhead", "--bare")]
+    [InlineData("measure", "cpu", "--watts", "20", "5")]
+    [InlineData("measure", "cpu", "--as", "../elsewhere")]
+    public void WhatNoVerbTakes_IsBadUsage_AndNoNameOfADevice(params string[] arguments) =>
+        Assert.StartsWith("USAGE: ", Error(2, ["accelerators", .. arguments]), StringComparison.Ordinal);
+
+    [Fact]
     public void ProfileOfAnotherRuntime_IsRefused_WhereTheDeviceIsHere()
     {
         Json(0, "accelerators", "measure", "cpu", "--batch", "2", "--seconds", "0.01", "--out", _folder, "--json").Dispose();

@@ -11,7 +11,7 @@ namespace Risk.Cli.Accelerators;
 internal static class ListCommand
 {
     private static readonly Option<string?> s_file = AcceleratorFile.Option();
-    private static readonly Argument<string?> s_name = new("NAME") { Description = "One accelerator, with everything that it needs; all of them when left out.", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Argument<string?> s_name = DeviceArgument.OneOrAll();
 
     public static Command Create()
     {

@@ -4,14 +4,12 @@ using System.Text.Json;
 using Risk.Cli.CommandLine;
 using Risk.Cli.Verbs;
 using Risk.Core.Costs;
-using Risk.Core.Decisions;
 using Risk.Core.Devices;
 using Risk.Core.Models;
 using Risk.Core.Models.Tensors;
 using Risk.Core.Transactions;
 using Risk.Inference;
 using Risk.Inference.Devices;
-using Spectre.Console;
 
 namespace Risk.Cli.Accelerators;
 
@@ -23,18 +21,20 @@ internal static class MeasureCommand
 {
     private const int RowsMax = 8192;
 
-    private static readonly Argument<string[]> s_names = new("NAME") { Description = "Accelerators; when left out, the processor by ONNX Runtime, the forest kernel and everything that is present.", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Argument<string[]> s_names = DeviceArgument.Many();
     private static readonly Option<string?> s_file = AcceleratorFile.Option();
     private static readonly Option<string> s_stream = CommonOptions.Stream();
     private static readonly Option<int> s_batch = new("--batch") { Description = "The largest batch; every power of two up to it is measured.", HelpName = "N", DefaultValueFactory = _ => 4096 };
     private static readonly Option<double> s_seconds = new("--seconds") { Description = "For each batch size.", HelpName = "S", DefaultValueFactory = _ => 1 };
     private static readonly Option<string?> s_variant = new("--variant") { Description = "The variant of the model for accelerators, instead of the one that suits.", HelpName = "NAME" };
     private static readonly Option<string?> s_replay = new("--replay") { Description = "Show a recorded profile instead: a file, or a name below ops/profiles.", HelpName = "PROFILE" };
+    private static readonly Option<string?> s_as = new("--as") { Description = "The profile's name, for prices and reports; when left out, the card's own where a price or a profile is kept under it (nvidia-h200), else the accelerator's.", HelpName = "NAME" };
+    private static readonly Option<double[]?> s_watts = new("--watts") { Description = "Where no counter of joules can be read: the least (idle) and the most watts that the device draws.", HelpName = "LOW HIGH", Arity = new ArgumentArity(2, 2), AllowMultipleArgumentsPerToken = true };
     private static readonly Option<string> s_out = new("--out") { Description = "Where the profiles are written.", HelpName = "DIR", DefaultValueFactory = _ => ".risk/accelerators/profiles" };
 
     public static Command Create()
     {
-        var command = new Command("measure", "Time every device by batch size, count its joules, and write its profile.") { s_names, s_file, s_stream, s_batch, s_seconds, s_variant, s_replay, s_out };
+        var command = new Command("measure", "Time every device by batch size, count its joules, and write its profile.") { s_names, s_file, s_stream, s_batch, s_seconds, s_variant, s_replay, s_as, s_watts, s_out };
         command.SetVerb(Run);
         return command;
     }
@@ -42,10 +42,11 @@ internal static class MeasureCommand
     private static ExitCode Run(VerbContext context)
     {
         Output output = context.Output;
-        if (context.Get(s_replay) is { } recorded) { return Replay(context, recorded); }
+        if (context.Get(s_replay) is { } recorded) { return RecordedProfile.Replay(output, recorded, AcceleratorFile.Read(context.Get(s_file))); }
         int batchSizeMax = context.Get(s_batch);
         double seconds = context.Get(s_seconds);
         if (batchSizeMax is < 1 or > RowsMax || !(seconds is > 0 and <= 60)) { throw CommandFailure.BadInput("USAGE", $"--batch must be 1 to {RowsMax}, --seconds above 0 and at most 60"); }
+        var naming = Naming.Read(context);
         StreamFiles files = StreamFiles.Load(context.Get(s_stream)!);
         ModelBundle bundle = ModelFiles.Load(files.Definition);
         ChosenDevices chosen = ChosenDevices.Open(context.Get(s_names), AcceleratorFile.Read(context.Get(s_file)));
@@ -53,23 +54,29 @@ internal static class MeasureCommand
         {
             if (device.Refusal is { } refusal) { throw CommandFailure.BadInput(refusal.Code, $"{refusal.Device}: {refusal.Reason}"); }
         }
+        naming.RequireOneDevice(chosen);
         RecordedRows rows = output.Run("Reading", "transactions", RowsMax, progress => RecordedRows.Read(files, bundle, RowsMax, done => progress.Done = done, context.Cancellation));
         IReadOnlyList<int> sizes = [.. DeviceMeasurement.BatchSizes(Math.Min(batchSizeMax, rows.Count))];
         List<DeviceProfile> profiles = output.Run("Measuring", "batch sizes", chosen.Count * sizes.Count, progress =>
-            chosen.Devices.Select(device => Measure(device, bundle, rows, sizes, TimeSpan.FromSeconds(seconds), context.Get(s_variant), progress, context.Cancellation)).ToList());
+            chosen.Devices.Select(device => Measure(device, bundle, rows, sizes, TimeSpan.FromSeconds(seconds), context.Get(s_variant), naming, progress, context.Cancellation)).ToList());
         string folder = Path.GetFullPath(context.Get(s_out)!);
         Directory.CreateDirectory(folder);
-        foreach (DeviceProfile profile in profiles) { File.WriteAllBytes(Path.Combine(folder, $"{profile.Name.Replace(':', '-')}.json"), profile.Write()); }
+        foreach (DeviceProfile profile in profiles)
+        {
+            JoinedProfile.Write(folder, profile, output.Note);
+            if (naming.IsUnpriced(profile)) { output.Note($"No price is kept for '{profile.Name}' ({profile.Device}): `risk cost compare` will leave it out. --as NAME gives it one of {string.Join(", ", naming.Book.Devices.Select(d => d.Name))}; or add its price."); }
+            if (profile.Power is null) { output.Note(profile.Note!); }
+        }
         if (output.Json) { output.WriteJson(json => WriteAll(json, profiles, folder, null)); }
         else
         {
-            foreach (DeviceProfile profile in profiles) { Show(output, profile, isRecorded: false); }
+            foreach (DeviceProfile profile in profiles) { CurveTable.Show(output, profile, ""); }
             output.WriteLine($"Written to {folder}.");
         }
         return ExitCode.Done;
     }
 
-    private static DeviceProfile Measure(ChosenDevice chosen, ModelBundle bundle, RecordedRows rows, IReadOnlyList<int> sizes, TimeSpan time, string? variant, ProgressReport progress, CancellationToken cancellation)
+    private static DeviceProfile Measure(ChosenDevice chosen, ModelBundle bundle, RecordedRows rows, IReadOnlyList<int> sizes, TimeSpan time, string? variant, Naming naming, ProgressReport progress, CancellationToken cancellation)
     {
         using Scorers scorers = Scorers.Open(chosen, bundle, rows.Features, sizes[^1], variant);
         EnergyCounter? counter = EnergyCounter.For(chosen.Device);
@@ -83,64 +90,22 @@ internal static class MeasureCommand
             progress.Done++;
         }
         double? busy = DeviceMeasurement.BusyWatts(scorers.Model, counter, rows.Inputs, sizes[^1], TimeSpan.FromSeconds(Math.Max(2, time.TotalSeconds)), cancellation);
-        DateTimeOffset at = TimeProvider.System.GetUtcNow();
+        var day = DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime);
         AcceleratorDevice? device = chosen.Device;
+        string name = naming.Of(chosen);
+        MeasuredPower power = counter is not null && idle is { } low && busy is { } high ? MeasuredPower.OfCounter(counter, low, high, day)
+            : naming.Watts is { } watts ? MeasuredPower.OfWatts(watts, day)
+            : MeasuredPower.Known(name, device is null || device.Profile.Kind == DeviceKind.Cpu, naming.Book, naming.Machine);
         return new DeviceProfile(
-            chosen.Name, device?.Profile.Kind ?? DeviceKind.Cpu, scorers.Model.ExecutionProvider, device?.Description ?? "the processor, by the engine's own forest kernel", FigureBasis.Measured,
-            MachineDescription.Text(), device?.Driver ?? "", AcceleratorDevice.RuntimeVersion, device?.ProviderVersion ?? "", DateOnly.FromDateTime(at.UtcDateTime),
-            device is { IsCpu: false }, Power(counter, idle, busy, device, DateOnly.FromDateTime(at.UtcDateTime)),
+            name, device?.Profile.Kind ?? DeviceKind.Cpu, scorers.Model.ExecutionProvider, device?.Description ?? "the processor, by the engine's own forest kernel", FigureBasis.Measured,
+            MachineDescription.Text(), device?.Driver ?? "", AcceleratorDevice.RuntimeVersion, device?.ProviderVersion ?? "", day,
+            device is { IsCpu: false }, power.Power,
             [new ModelCurve(bundle.Manifest.Name, bundle.Manifest.Version, scorers.Variant, Sha256Digest.From(Convert.FromHexString(scorers.Digest)), points)],
-            Note: counter is null ? "No counter of joules could be read on this machine; power is the stated model, with low and high." : $"Joules: {counter.What}.");
+            Note: power.Note);
     }
 
-    /// <summary>By the counter; else what the price book assumes of a machine like this one.</summary>
-    private static DevicePower Power(EnergyCounter? counter, double? idle, double? busy, AcceleratorDevice? device, DateOnly day)
-    {
-        if (counter is not null && idle is { } low && busy is { } high)
-        {
-            PriceFigure Figure(double watts, string how) => new(Math.Round(watts, 1), Math.Round(watts, 1), Math.Round(watts, 1), "W", $"{counter.What}, {how}", day, FigureBasis.Measured);
-            return new DevicePower(Figure(low, "nothing to do"), Figure(Math.Max(low, high), "largest batches one after the other"), counter.Method);
-        }
-        if (device is { IsCpu: false } && device.Profile.Kind != DeviceKind.Cpu)
-        {
-            throw CommandFailure.WorldFailed("POWER_UNKNOWN", $"{device.Name} has no counter of joules that can be read here, and nothing is assumed of a card: add its watts to a profile by hand, with their source");
-        }
-        (PriceBook book, MachinePrice machine) = PriceBookFile.LoadDefault();
-        PriceFigure Assumed(PriceFigure figure) => figure with { Source = $"price book {book.Name} {book.Version}, {machine.Name}: {figure.Source}" };
-        return new DevicePower(Assumed(machine.Idle), Assumed(machine.Full), EnergyMethod.Model);
-    }
-
-    private static ExitCode Replay(VerbContext context, string nameOrFile)
-    {
-        string path = File.Exists(nameOrFile) ? nameOrFile : Path.Combine(RiskHome.Find(), "ops", "profiles", $"{nameOrFile}.json");
-        if (!File.Exists(path)) { throw CommandFailure.BadInput("PROFILE_MISSING", $"there is no profile {path}"); }
-        List<DefinitionError> errors = [];
-        if (!DeviceProfile.TryRead(File.ReadAllBytes(path), Path.GetFileName(path), errors, out DeviceProfile? profile))
-        {
-            throw new CommandFailure(ExitCode.BadInput, [.. errors.Select(e => (e.Code, $"{e.File} {e.Path}: {e.Sentence}"))]);
-        }
-        // A device of that name on this machine must be the one that was measured; without one, it is a recording and is called so.
-        AcceleratorConfiguration named = AcceleratorFile.Read(context.Get(s_file)).FirstOrDefault(a => a.Name == profile.Name) ?? AcceleratorConfiguration.Named(profile.Name);
-        string? here = null;
-        if (AcceleratorDevice.TryOpen(named, out AcceleratorDevice? device, out _))
-        {
-            if (profile.Mismatch(device.Driver, AcceleratorDevice.RuntimeVersion, device.ProviderVersion) is { } stale) { throw CommandFailure.BadInput(stale.Code, $"{stale.File} {stale.Path}: {stale.Sentence}"); }
-            here = device.Description;
-        }
-        if (context.Output.Json) { context.Output.WriteJson(json => WriteAll(json, [profile], Path.GetDirectoryName(Path.GetFullPath(path))!, Label(profile, here))); }
-        else
-        {
-            context.Output.WriteLine(Label(profile, here));
-            Show(context.Output, profile, isRecorded: true);
-        }
-        return ExitCode.Done;
-    }
-
-    private static string Label(DeviceProfile profile, string? here) => profile.Basis == FigureBasis.Measured
-        ? $"Recorded on {profile.Date:yyyy-MM-dd} on {profile.Machine}, not measured now{(here is null ? "; the device is not on this machine" : "")}."
-        : $"From a data sheet ({profile.Basis.ToString().ToLowerInvariant()}, {profile.Date:yyyy-MM-dd}): nothing was measured.";
-
-    private static void WriteAll(Utf8JsonWriter json, IReadOnlyList<DeviceProfile> profiles, string folder, string? label)
+    /// <param name="label">What a recorded profile is; null for what was measured now.</param>
+    internal static void WriteAll(Utf8JsonWriter json, IReadOnlyList<DeviceProfile> profiles, string folder, string? label)
     {
         json.WriteString("folder", folder);
         json.WriteBoolean("recorded", label is not null);
@@ -152,26 +117,34 @@ internal static class MeasureCommand
             document.RootElement.WriteTo(json);
         }
         json.WriteEndArray();
+        CurveTable.WriteEnergy(json, profiles);
     }
 
-    private static void Show(Output output, DeviceProfile profile, bool isRecorded)
+    /// <summary>How profiles are called, and what watts are known by that name.</summary>
+    private sealed record Naming(string? As, double[]? Watts, PriceBook Book, MachinePrice Machine)
     {
-        foreach (ModelCurve curve in profile.Models)
-        {
-            output.WriteLine($"{profile.Name}{(isRecorded ? " (recorded)" : "")}: {curve.Model}@{curve.Version} as {curve.Variant}, {profile.ExecutionProvider}");
-            Table table = output.CreateTable("batch", "median", "p99", "spread", "host", "rows/s", "µJ a row");
-            foreach (CostPoint point in curve.Points)
-            {
-                table.AddRow(
-                    N(point.Batch, "0"), $"{N(point.MedianMicros, "N1")} µs", $"{N(point.P99Micros, "N1")} µs", $"{N(point.SpreadMicros, "N1")} µs", $"{N(point.HostMicros, "N1")} µs",
-                    N(point.Batch * 1e6 / point.MedianMicros, "N0"), point.JoulesPerBatch is { } joules ? N(joules * 1e6 / point.Batch, "N1") : "modelled");
-            }
-            output.People.Write(table);
-        }
-        output.WriteLine($"{profile.Note}");
-    }
+        private readonly IReadOnlyList<string> _known = ProfileName.Known(Book);
 
-    private static string N(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+        public static Naming Read(VerbContext context)
+        {
+            string? name = context.Get(s_as);
+            double[]? watts = context.IsGiven(s_watts) ? context.Get(s_watts) : null;
+            if (name is not null && !ProfileName.IsValid(name)) { throw CommandFailure.BadInput("USAGE", $"--as '{name}' is no name for a profile: letters, digits, dots, hyphens and underlines, 64 at most"); }
+            if (watts is not null && !(watts is [>= 0, <= 100_000] && watts[0] <= watts[1] && watts[1] > 0)) { throw CommandFailure.BadInput("USAGE", "--watts needs the least and the most watts of the device, 0 to 100,000, in this order"); }
+            (PriceBook book, MachinePrice machine) = PriceBookFile.LoadDefault(context.Output.Note);
+            return new Naming(name, watts, book, machine);
+        }
+
+        /// <exception cref="CommandFailure">One name, or one pair of watts, for several devices; ONNX Runtime and the forest kernel on the processor are one.</exception>
+        public void RequireOneDevice(ChosenDevices chosen)
+        {
+            if ((As is not null || Watts is not null) && chosen.Count > 1 && chosen.Devices.Any(d => d.Device is { IsCpu: false })) { throw CommandFailure.BadInput("USAGE", "--as and --watts are of one device; name that device alone"); }
+        }
+
+        public string Of(ChosenDevice chosen) => As ?? ProfileName.Of(chosen.Device, _known) ?? chosen.Name;
+
+        public bool IsUnpriced(DeviceProfile profile) => profile.Kind != DeviceKind.Cpu && !Book.Devices.Any(d => d.Name == profile.Name);
+    }
 
     /// <summary>The model on the device, and the empty model there.</summary>
     private sealed record Scorers(IScorer Model, IScorer? Empty, string Variant, string Digest) : IDisposable

@@ -11,7 +11,7 @@ namespace Risk.Cli.Accelerators;
 /// <summary><c>risk accelerators overhead</c>: a call of ours beside the bare call of ONNX Runtime on the same device.</summary>
 internal static class OverheadCommand
 {
-    private static readonly Argument<string> s_name = new("NAME") { Description = "The accelerator." };
+    private static readonly Argument<string> s_name = DeviceArgument.One();
     private static readonly Option<string?> s_file = AcceleratorFile.Option();
     private static readonly Option<string> s_stream = CommonOptions.Stream();
     private static readonly Option<string?> s_variant = new("--variant") { Description = "The variant of the model, instead of the one that suits.", HelpName = "NAME" };

@@ -43,6 +43,14 @@ internal sealed record VerifiedDevice(string Device, string ExecutionProvider, s
 
     public bool Conforms => Faults().Count == 0;
 
+    /// <summary>The answer for all of them in one line: how many conform, and which do not.</summary>
+    public static string Verdict(IReadOnlyList<VerifiedDevice> devices)
+    {
+        string[] failed = [.. devices.Where(d => !d.Conforms).Select(d => d.Refusal is { } refusal ? $"{d.Device} (not checked: {refusal.Code})" : d.Device)];
+        string count = devices.Count == 1 ? "The device conforms" : $"All {devices.Count} devices conform";
+        return devices.Count == 0 ? "No device was checked." : failed.Length == 0 ? $"{count}." : $"{failed.Length} of {devices.Count} {(devices.Count == 1 ? "device" : "devices")} {(failed.Length == 1 ? "does" : "do")} not conform: {string.Join(", ", failed)}.";
+    }
+
     public void Write(Utf8JsonWriter json)
     {
         json.WriteStartObject();

@@ -18,7 +18,7 @@ internal static class VerifyCommand
 {
     private const int SampleRows = 512, Runs = 3;
 
-    private static readonly Argument<string[]> s_names = new("NAME") { Description = "Accelerators; when left out, the processor by ONNX Runtime, the forest kernel and everything that is present.", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Argument<string[]> s_names = DeviceArgument.Many();
     private static readonly Option<string?> s_file = AcceleratorFile.Option();
     private static readonly Option<string> s_stream = CommonOptions.Stream();
     private static readonly Option<int> s_transactions = new("--transactions") { Description = "So many recorded transactions are compared.", HelpName = "N", DefaultValueFactory = _ => 100_000 };
@@ -68,6 +68,7 @@ internal static class VerifyCommand
             json.WriteNumber("transactions", rows.Count);
             json.WriteNumber("toleranceMax", DeviceModel.ToleranceMax);
             json.WriteBoolean("conforms", found.TrueForAll(d => d.Conforms));
+            json.WriteString("verdict", VerifiedDevice.Verdict(found));
             json.WriteStartArray("devices");
             found.ForEach(device => device.Write(json));
             json.WriteEndArray();
@@ -162,6 +163,7 @@ internal static class VerifyCommand
         }
         output.People.Write(table);
         foreach (VerifiedDevice device in found) { foreach (string fault in device.Faults()) { output.WriteLine($"{device.Device}: {fault}"); } }
+        output.WriteLine(VerifiedDevice.Verdict(found));
         output.WriteLine($"The report: {Path.Combine(folder, "conformance.html")} (and conformance.json)");
     }
 }

@@ -47,12 +47,13 @@ public sealed record DevicePower(PriceFigure Idle, PriceFigure Full, EnergyMetho
 /// <param name="ProviderVersion">Of the execution provider's library; empty where it is the runtime's own.</param>
 /// <param name="Date">When it was measured, or read from the data sheet.</param>
 /// <param name="IsPadded">Batches are padded to one of the measured sizes (captured graphs, compiled shapes). A CPU takes any size.</param>
+/// <param name="Power">Null where it was measured and nothing says its watts.</param>
 /// <param name="Sheet">What the data sheet says; null on a profile that was measured.</param>
 /// <param name="Note">For people.</param>
 public sealed record DeviceProfile(
     string Name, DeviceKind Kind, string ExecutionProvider, string Device, FigureBasis Basis,
     string Machine, string Driver, string RuntimeVersion, string ProviderVersion, DateOnly Date,
-    bool IsPadded, DevicePower Power, IReadOnlyList<ModelCurve> Models, DataSheet? Sheet = null, string? Note = null)
+    bool IsPadded, DevicePower? Power, IReadOnlyList<ModelCurve> Models, DataSheet? Sheet = null, string? Note = null)
 {
     /// <summary>Bytes of a profile.</summary>
     public const int FileSizeMax = 1 << 20;
@@ -111,7 +112,7 @@ public sealed record ModelCurve(string Model, string Version, string Variant, Sh
 /// <param name="MedianMicros">Half of the calls were faster.</param>
 /// <param name="P99Micros">All but a hundredth of the calls were faster.</param>
 /// <param name="SpreadMicros">Distance of the quartiles of the calls' times.</param>
-/// <param name="HostMicros">Of <paramref name="MedianMicros"/>, what the host's processor was busy for: copies, checks, launches. On a CPU, all of it.</param>
+/// <param name="HostMicros">Of <paramref name="MedianMicros"/>, what the host's processor was busy for: copies, checks, bindings, launches. On a CPU, what is outside ONNX Runtime's own run; 0 of the forest kernel, which reads the rows where they lie.</param>
 /// <param name="JoulesPerBatch">By a counter, idle watts included; null where the energy is modelled.</param>
 /// <param name="LowMicros">The least that the median might be: with a data sheet, its optimistic end; measured, the median.</param>
 /// <param name="HighMicros">The most that the median might be.</param>

@@ -19,7 +19,7 @@ namespace Risk.Core.Devices;
 ///                   "joulesPerBatch": 0.002, "lowMicros": 20, "highMicros": 20 } ] } ] }
 /// FIGURE: see <see cref="FigureReader"/>
 /// </code>
-/// May be left out: note, machine, driver, versions and digest where nothing was measured, padded (only a CPU is not), dataSheet
+/// May be left out: power where something was measured and nothing says the watts; note, machine, driver, versions and digest where nothing was measured, padded (only a CPU is not), dataSheet
 /// where it was, joulesPerBatch, lowMicros, highMicros. Used once.
 /// </summary>
 internal sealed class DeviceProfileReader
@@ -62,7 +62,7 @@ internal sealed class DeviceProfileReader
             _reader.Text(root, "$", "name") ?? "", kind, _reader.Text(root, "$", "executionProvider") ?? "", _reader.Text(root, "$", "device") ?? "", basis,
             Optional(root, "$", "machine", isMeasured), Optional(root, "$", "driver", false),
             Optional(versions, "$.versions", "runtime", isMeasured), Optional(versions, "$.versions", "provider", false), date,
-            Flag(root, "padded") ?? kind != DeviceKind.Cpu, ReadPower(root), ReadModels(root, isMeasured), ReadSheet(root),
+            Flag(root, "padded") ?? kind != DeviceKind.Cpu, ReadPower(root, isMeasured), ReadModels(root, isMeasured), ReadSheet(root),
             Optional(root, "$", "note", false) is { Length: > 0 } note ? note : null);
         if (profile.Models.Count == 0 && profile.Sheet is null && _errors.Count == before)
             _reader.Add(Invalid, "$.models", "needs at least one curve, or a dataSheet to make one from");
@@ -71,8 +71,10 @@ internal sealed class DeviceProfileReader
         return _errors.Count > before ? null : profile;
     }
 
-    private DevicePower ReadPower(JsonElement root)
+    private DevicePower? ReadPower(JsonElement root, bool isMeasured)
     {
+        if (isMeasured && !root.TryGetProperty("power", out _))
+            return null;
         if (!_reader.TryMember(root, "$", "power", out JsonElement element) || !_reader.IsObject(element, "$.power", "idleWatts", "fullWatts", "method"))
             return new DevicePower(default, default, default);
         PriceFigure idle = _figures.Read(element, "$.power", "idleWatts", "W", 0, 100_000);

@@ -33,11 +33,14 @@ internal static class DeviceProfileWriter
             json.WriteEndObject();
             json.WriteString("date", Day(profile.Date));
             json.WriteBoolean("padded", profile.IsPadded);
-            json.WriteStartObject("power");
-            Figure(json, "idleWatts", profile.Power.Idle);
-            Figure(json, "fullWatts", profile.Power.Full);
-            json.WriteString("method", DeviceProfileWords.Of(DeviceProfileWords.Methods, profile.Power.Method));
-            json.WriteEndObject();
+            if (profile.Power is { } power)
+            {
+                json.WriteStartObject("power");
+                Figure(json, "idleWatts", power.Idle);
+                Figure(json, "fullWatts", power.Full);
+                json.WriteString("method", DeviceProfileWords.Of(DeviceProfileWords.Methods, power.Method));
+                json.WriteEndObject();
+            }
             if (profile.Sheet is { } sheet)
                 Sheet(json, sheet);
             json.WriteStartArray("models");

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
@@ -45,6 +46,12 @@ internal abstract unsafe class SessionLane : IDisposable
     /// <summary>For drills: runs wait for it first, as they would in a driver that has hung.</summary>
     public ManualResetEventSlim? Stall { get; set; }
 
+    /// <summary>Has <see cref="ComputeTicks"/> taken.</summary>
+    public bool IsTimed { get; set; }
+
+    /// <summary>Of the last run, the part inside ONNX Runtime, in ticks of <see cref="Stopwatch"/>.</summary>
+    public long ComputeTicks { get; private set; }
+
     /// <summary>False when the device or the runtime failed.</summary>
     public bool Run()
     {
@@ -76,7 +83,9 @@ internal abstract unsafe class SessionLane : IDisposable
 
     private bool Compute()
     {
+        long startedAt = IsTimed ? Stopwatch.GetTimestamp() : 0;
         _session.RunWithBinding(_run, _binding);
+        if (IsTimed) { ComputeTicks = Stopwatch.GetTimestamp() - startedAt; }
         return true;
     }
 

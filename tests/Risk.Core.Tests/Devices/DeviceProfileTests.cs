@@ -31,12 +31,22 @@ public sealed class DeviceProfileTests
         DeviceProfile sheet = Measured with
         {
             Basis = FigureBasis.Published, Machine = "", Driver = "", RuntimeVersion = "", ProviderVersion = "", Models = [], Note = "from a data sheet: µ stays µ",
-            Power = Measured.Power with { Method = EnergyMethod.Model },
+            Power = Measured.Power! with { Method = EnergyMethod.Model },
             Sheet = new DataSheet("fp32", figure(1e13, "op/s"), figure(1e12, "B/s"), figure(1e10, "B/s"), figure(10, "µs"), figure(2, "µs"), figure(0.25, "1"), 4096),
         };
         DeviceProfile read = Read(sheet.Write());
         Assert.Equal(sheet with { Models = [] }, read with { Models = [] });
         Assert.Contains("µ stays µ", Encoding.UTF8.GetString(sheet.Write()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void PowerThatNobodyKnows_IsLeftOut_OfWhatWasMeasuredOnly()
+    {
+        DeviceProfile unknown = Measured with { Power = null };
+        Assert.Null(Read(unknown.Write()).Power);
+        List<DefinitionError> errors = [];
+        Assert.False(DeviceProfile.TryRead((unknown with { Basis = FigureBasis.Published }).Write(), "test.json", errors, out _));
+        Assert.Contains(errors, fault => fault.Path == "$.power");
     }
 
     [Theory]
@@ -46,7 +56,7 @@ public sealed class DeviceProfileTests
     [InlineData("machine", "\"\"", "PROFILE_INVALID", "$.machine")]
     [InlineData("versions.runtime", null, "PROFILE_INVALID", "$.versions.runtime")]
     [InlineData("padded", "1", "PROFILE_INVALID", "$.padded")]
-    [InlineData("power", null, "PROFILE_INVALID", "$.power")]
+    [InlineData("power", "1", "PROFILE_INVALID", "$.power")]
     [InlineData("power.idleWatts", null, "PROFILE_MISSING", "$.power.idleWatts")]
     [InlineData("power.idleWatts.source", null, "PROFILE_MISSING", "$.power.idleWatts.source")]
     [InlineData("power.idleWatts.unit", "\"kW\"", "PROFILE_INVALID", "$.power.idleWatts.unit")]
@@ -75,7 +85,7 @@ public sealed class DeviceProfileTests
     public void FullBelowIdle_TwoCurvesOfOneVariant_AndNoJson_AreRefused()
     {
         List<DefinitionError> errors = [];
-        Assert.False(DeviceProfile.TryRead((Measured with { Power = Measured.Power with { Full = Watts(10, 10, 10) } }).Write(), "test.json", errors, out _));
+        Assert.False(DeviceProfile.TryRead((Measured with { Power = Measured.Power! with { Full = Watts(10, 10, 10) } }).Write(), "test.json", errors, out _));
         Assert.Equal("$.power.fullWatts", Assert.Single(errors).Path);
         errors.Clear();
         Assert.False(DeviceProfile.TryRead((Measured with { Models = [Measured.Models[0], Measured.Models[0]] }).Write(), "test.json", errors, out _));

@@ -8,17 +8,22 @@ public sealed class AcceleratorScriptTests : IDisposable
 
     public AcceleratorScriptTests()
     {
-        foreach (string folder in (string[])["here/ops/feed/accelerators/cuda", "here/ops/prices", "here/ops/profiles", "here/models", "here/streams", "here/src/Risk.Cli", "bin/host/fxr", "bin/shared/Microsoft.NETCore.App/10.0.9", "bin/shared/Microsoft.AspNetCore.App/10.0.9"])
+        foreach (string folder in (string[])["here/ops/feed/accelerators/cuda", "here/ops/prices", "here/ops/profiles", "here/ops/traces", "here/models", "here/streams", "here/src/Risk.Cli", "bin/host/fxr", "bin/shared/Microsoft.NETCore.App/10.0.9", "bin/shared/Microsoft.AspNetCore.App/10.0.9"])
         {
             Directory.CreateDirectory(Path.Combine(_folder, folder));
         }
         Script("here/ops/feed/fill", "exit 0");
+        File.WriteAllText(Path.Combine(_folder, "here/ops/traces/day.csv"), "1,2,3\n");
+        File.WriteAllText(Path.Combine(_folder, "here/ops/profiles/some-card.json"), """{ "kind": "gpu" }""");
+        File.WriteAllText(Path.Combine(_folder, "here/ops/profiles/other-cpu.json"), """{ "kind": "cpu" }""");
         // `publish ... -o DIR` leaves something that does not compress; `risk.dll VERB ...` says what it was asked for.
         Script("bin/dotnet", """
             case $1 in
               publish) while [ $# -gt 0 ]; do [ "$1" = -o ] && mkdir -p "$2" && head -c 120000 /dev/urandom >"$2/risk.dll"; shift; done ;;
               --list-runtimes) echo "Microsoft.NETCore.App 10.0.9 [here]" ;;
-              *) shift; echo "asked for $*"; case "$*" in *overhead*) echo "DEVICE_MISSING: no such device" >&2; exit 2 ;; esac ;;
+              *) shift; echo "asked for $*"
+                 case "$*" in "accelerators measure"*) while [ "$1" != --out ]; do shift; done; mkdir -p "$2"; echo '{ "kind": "cpu" }' >"$2/cpu.json" ;; esac
+                 case "$*" in *overhead*) echo "DEVICE_MISSING: no such device" >&2; exit 2 ;; esac ;;
             esac
             """);
         foreach (string place in (string[])["here", "there"])
@@ -54,6 +59,15 @@ public sealed class AcceleratorScriptTests : IDisposable
         Assert.Contains("overhead-cpu\t2\t", report, StringComparison.Ordinal);
         Assert.Contains("model-run\t0\t", report, StringComparison.Ordinal);
         Assert.Contains("verify cpu forest-kernel --transactions 100000", report, StringComparison.Ordinal);
+        // What was measured there is compared, with the data sheets that were packed and without processors that are not there.
+        string results = Path.Combine(_folder, "there/.risk/accelerator/results");
+        Assert.Equal(["cpu.json", "some-card.json"], Directory.GetFiles(Path.Combine(results, "compared")).Select(Path.GetFileName).Order());
+        foreach (string model in (string[])["card-fraud", "card-fraud-sequence"])
+        {
+            Assert.Equal($"asked for cost compare --model {model}@1 --profiles {results}/compared --html {results}/compare-{model}.html --json\n", File.ReadAllText(Path.Combine(results, $"compare-{model}.out")));
+        }
+        Assert.Contains("plan\t0\t", report, StringComparison.Ordinal);
+        Assert.True(File.Exists(Path.Combine(_folder, "there/.risk/accelerator/run/home/ops/traces/day.csv")));
         Assert.Equal("asked for accelerators list --json\n", File.ReadAllText(Path.Combine(_folder, "there/.risk/accelerator/results/list.out")));
     }
 
