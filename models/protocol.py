@@ -33,6 +33,9 @@ HISTORY_START = "2018-05-10"
 TRAIN_WEEK_START = "2018-07-25"
 # First days of the training weeks whose test weeks calibrate and are reported in model.json; all end before the test week.
 VALIDATION = ("2018-06-27", "2018-07-04", "2018-07-11")
+# First days of the training weeks of the handbook's prequential means (chapter 5, ModelSelection: n_folds = 4, the last training
+# week starts 3 weeks after 2018-07-25, each fold a week earlier); their test weeks are 08-08 to 09-04.
+PREQUENTIAL = ("2018-07-25", "2018-08-01", "2018-08-08", "2018-08-15")
 
 
 def say(text: str) -> None:
@@ -190,6 +193,29 @@ def judge(rows: Rows, train: Callable[[np.ndarray, str], Any]) -> Judged:
     return Judged(model, test, margin, metrics, (a, b), weeks, points)
 
 
+def prequential(rows: Rows, train: Callable[[np.ndarray, str], Any]) -> dict[str, Any]:
+    """
+    Mean and population standard deviation over the handbook's four test weeks, each judged by a model trained on its own training
+    week alone: what the handbook's prequential table holds. Nothing is chosen here.
+    """
+    if rows.day.max() < day_number(PREQUENTIAL[-1]) + 20:
+        raise SystemExit("the features end before the last of the four test weeks, 2018-09-04: run `risk features` with --to 2018-09-05")
+    weeks: list[dict[str, Any]] = []
+    for start in PREQUENTIAL:
+        first = day_number(start)
+        test = test_rows(rows, first)
+        measures = measure(rows, test, train(rows.between(first, first + 6), "published").margin(rows.features[test]))
+        weeks.append({"testWeek": str(np.datetime64(first + 14, "D")), "rows": len(test), "frauds": int(rows.label[test].sum()), **measures})
+        say(f"prequential {weeks[-1]}")
+    names = ("aucRoc", "averagePrecision", "cardPrecisionAt100")
+    over = {name: [week[name] for week in weeks] for name in names}
+    return {
+        "weeks": weeks,
+        "mean": {name: round(float(np.mean(over[name])), 4) for name in names},
+        "standardDeviation": {name: round(float(np.std(over[name])), 4) for name in names},
+    }
+
+
 # ------------------------------------------------------------------------------------------------ the bundle
 
 
@@ -266,7 +292,15 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--transactions", type=Path, required=True, help="the stream, for customer_id")
     parser.add_argument("--out", type=Path, required=True, help="the bundle's directory")
     parser.add_argument("--check", action="store_true", help="train again and compare with --out; 1 if a byte differs")
+    parser.add_argument("--prequential", type=Path, metavar="FILE", help="judge by the handbook's four test weeks instead and write the measures there; no bundle is written")
     return parser
+
+
+def write_prequential(rows: Rows, train: Callable[[np.ndarray, str], Any], file: Path) -> int:
+    """Judges by the four test weeks and writes what was found; the exit status."""
+    file.write_text(json.dumps(prequential(rows, train), indent=2) + "\n")
+    say(f"written to {file}")
+    return 0
 
 
 def write(rows: Rows, build: Callable[[Rows], dict[str, bytes]], out: Path, is_check: bool) -> int:

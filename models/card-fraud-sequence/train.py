@@ -346,6 +346,8 @@ def main() -> int:
     parser.add_argument("--without-history", action="store_true", help="measure what the 16 payments add; writes nothing")
     options = parser.parse_args()
     rows = protocol.read_rows(options.features, options.transactions, lambda names: INPUTS)
+    if options.prequential:
+        return protocol.write_prequential(rows, lambda selected, which: train_on(rows, selected, which), options.prequential)
     return without_history(rows) if options.without_history else protocol.write(rows, build, options.out, options.check)
 
 

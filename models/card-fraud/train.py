@@ -232,7 +232,7 @@ def build(rows: protocol.Rows) -> dict[str, bytes]:
     """Trains, measures and returns the bundle's files by name."""
     if len(rows.names) > CAPACITY_FEATURES:
         raise SystemExit(f"{len(rows.names)} features; the forest kernel reads {CAPACITY_FEATURES}")
-    judged = protocol.judge(rows, lambda selected, which: Forest(train(rows, selected, PUBLISHED if which == "published" else SHIPPED)))
+    judged = protocol.judge(rows, lambda selected, which: train_on(rows, selected, which))
     graph = to_onnx(judged.model.booster, rows.names)
     thresholds = thresholds_of(graph)
     most, depth = max(map(len, thresholds.values())), depth_of(graph)
@@ -246,9 +246,15 @@ def build(rows: protocol.Rows) -> dict[str, bytes]:
         trained_with={"xgboost": xgb.__version__, "rounds": SHIPPED.rounds, "parameters": {**COMMON, **SHIPPED.parameters}})
 
 
+def train_on(rows: protocol.Rows, selected: np.ndarray, which: str) -> Forest:
+    return Forest(train(rows, selected, PUBLISHED if which == "published" else SHIPPED))
+
+
 def main() -> int:
     options = protocol.arguments(__doc__).parse_args()
     rows = protocol.read_rows(options.features, options.transactions, lambda names: [name for name in names if name not in NOT_INPUTS])
+    if options.prequential:
+        return protocol.write_prequential(rows, lambda selected, which: train_on(rows, selected, which), options.prequential)
     return protocol.write(rows, build, options.out, options.check)
 
 
