@@ -31,6 +31,9 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     private readonly Lock _gate = new();
     private KafkaPublisher _publisher;
     private Thread? _polling;
+    // The polling thread's alone: what was told of brokers and messages.
+    private bool _isToldDown;
+    private long _notOwned;
     private ServeHost _host = null!;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -187,6 +190,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     void IKafkaPartitions.Assigned(int partition)
     {
         Volatile.Write(ref _assigned[partition], true);
+        Changed("assigned");
         if (!_host.IsManaged) { _host.Take(partition); }
         // It is served here already, for those who call.
         else if (_host.Partition(partition)?.Shard is { } shard) { _opened.Enqueue(shard); }
@@ -195,6 +199,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     void IKafkaPartitions.Revoked(int partition)
     {
         Volatile.Write(ref _assigned[partition], false);
+        Changed("revoked");
         // A managed shard stays until it is asked for from where its messages come now, and commits what it took meanwhile.
         if (!_host.IsManaged) { _host.Give(partition, drain: true); }
     }
@@ -202,10 +207,14 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     void IKafkaPartitions.Lost(int partition)
     {
         Volatile.Write(ref _assigned[partition], false);
+        Changed("lost");
+        _host.Counters.Fault("PARTITION_LOST");
+        ServeLog.Write("warning", "PARTITION_LOST", $"topic {Topics.Transactions}, partition {partition}: the group gave it to another member while this one did not poll");
         if (_host.IsManaged) { return; }
-        _host.Counters.Fault("FENCED");
         _host.Give(partition, drain: false);
     }
+
+    private void Changed(string how) => _host.Counters.Add("risk_partition_changes_total", $"change=\"{how}\"", 1);
 
     void IKafkaPartitions.Received(int partition, in KafkaMessage message)
     {
@@ -232,12 +241,28 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     void IKafkaPartitions.Idle()
     {
         StartOpened();
+        Tell();
         for (int partition = 0; partition < _held.Length; partition++)
         {
             if (_held[partition] is not { } offset || !_host.Pipeline.HasRoom) { continue; }
             _held[partition] = null;
             _consumer.Resume(partition);
             _consumer.Start(partition, offset);
+        }
+    }
+
+    private void Tell()
+    {
+        if (_consumer.IsBrokerDown != _isToldDown)
+        {
+            _isToldDown = !_isToldDown;
+            if (_isToldDown) { _host.Counters.Fault(ErrorCode.KafkaUnavailable.Text()); }
+            ServeLog.Write(_isToldDown ? "error" : "info", ErrorCode.KafkaUnavailable.Text(), _isToldDown ? "no broker can be reached; what comes by HTTP is decided, the topics wait" : "a broker answers again");
+        }
+        if (_consumer.NotOwnedCount > _notOwned)
+        {
+            _host.Counters.Fault("NOT_OWNED", _consumer.NotOwnedCount - _notOwned);
+            _notOwned = _consumer.NotOwnedCount;
         }
     }
 

@@ -260,7 +260,8 @@ internal sealed class PartitionHost
     {
         (string code, string sentence) = ServeFaults.Explain(failure);
         Problem = (code, sentence);
-        _counters.Fault(code);
+        // Where a write or a question was refused, it was counted.
+        if (code != LogCodes.Fenced) { _counters.Fault(code); }
         ServeLog.Write("warning", code, $"partition {Partition}: {sentence}");
     }
 

@@ -335,7 +335,15 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
 
     // ---- the pipeline's host ----
 
-    void IPipelineHost.Commit(IReadOnlyList<IDecisionLog> logs, ICollection<(IDecisionLog Log, DecisionLogException Failure)> failures) => _options.Store.Commit(logs, failures);
+    void IPipelineHost.Commit(IReadOnlyList<IDecisionLog> logs, ICollection<(IDecisionLog Log, DecisionLogException Failure)> failures)
+    {
+        _options.Store.Commit(logs, failures);
+        // Counted and told here: the partition may have been given away by now, and then nobody asks why its shard failed.
+        foreach ((IDecisionLog _, DecisionLogException failure) in failures)
+        {
+            if (failure.Code == LogCodes.Fenced) { Tell(failure.Code, ServeFaults.Explain(failure).Sentence); }
+        }
+    }
 
     /// <summary>Something outside the pipeline went wrong that only opening the shard again can mend.</summary>
     internal void Fail(Shard shard, Exception failure)
@@ -353,7 +361,6 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
             {
                 // Unless it was given away meanwhile, and came back.
                 if (Partition(shard.Partition)?.Shard is { } current && current != shard) { return; }
-                Counters.Fault(LogCodes.Fenced);
                 ServeLog.Write("warning", LogCodes.Fenced, $"partition {shard.Partition}: another owner has opened it; it is given away");
                 Give(shard.Partition, drain: false);
                 fenced(shard.Partition);

@@ -19,6 +19,7 @@ internal static class ServeMetrics
         ["risk_labels_total"] = "Outcomes that became known.",
         ["risk_published_total"] = "Decisions that the broker has acknowledged.",
         ["risk_calls_total"] = "Transactions handed on to the cluster.",
+        ["risk_partition_changes_total"] = "Partitions that the consumer group gave to this process, asked back, or gave to others without asking.",
         ["risk_decisions_reapplied_total"] = "Decisions taken again from the log when a partition was opened.",
     };
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Risk.Core.Log;
 
@@ -37,14 +38,41 @@ internal static class BundleFile
         return at;
     }
 
-    /// <summary>Reads the partial file of that width, or the full one, which MAY have replaced it; -1 when there is neither.</summary>
+    /// <summary>
+    /// Reads the partial file of that width, or the full one, which MAY have replaced it, or else the widest partial one (a log
+    /// is looked at as of an older checkpoint, and only the newest partial files were kept); -1 when there is none. What
+    /// it reads may be more than was asked for.
+    /// </summary>
     /// <param name="path">Path of a width.</param>
     /// <param name="width">1 to 256.</param>
     /// <param name="buffer">Grows as needed.</param>
     public static int ReadWidth(Func<int, string> path, int width, ref byte[] buffer)
     {
         int length = Read(path(width), ref buffer);
-        return length < 0 && width < LogFormat.TileWidth ? Read(path(LogFormat.TileWidth), ref buffer) : length;
+        if (length >= 0 || width == LogFormat.TileWidth)
+        {
+            return length;
+        }
+
+        length = Read(path(LogFormat.TileWidth), ref buffer);
+        return length < 0 && Widest(Path.GetDirectoryName(path(width))!) is var widest && widest > width ? Read(path(widest), ref buffer) : length;
+    }
+
+    private static int Widest(string partials)
+    {
+        int widest = 0;
+        if (Directory.Exists(partials))
+        {
+            foreach (string file in Directory.EnumerateFiles(partials))
+            {
+                if (int.TryParse(Path.GetFileName(file), NumberStyles.None, CultureInfo.InvariantCulture, out int width) && width < LogFormat.TileWidth)
+                {
+                    widest = Math.Max(widest, width);
+                }
+            }
+        }
+
+        return widest;
     }
 
     /// <summary>Reads a full hash tile.</summary>

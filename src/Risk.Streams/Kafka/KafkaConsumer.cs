@@ -96,8 +96,8 @@ public sealed class KafkaConsumer : IDisposable
     /// <summary>The last thing that went wrong and was passed over; null where nothing did.</summary>
     public CodedError? LastError => _lastError?.Item1;
 
-    /// <summary>Messages dropped because their partition was not (or no longer) started.</summary>
-    public long DroppedCount { get; private set; }
+    /// <summary>Messages that came of a partition which is not, or no longer, this member's: ignored, its position stays.</summary>
+    public long NotOwnedCount { get; private set; }
 
     private int IdleMillis { get; }
 
@@ -200,10 +200,15 @@ public sealed class KafkaConsumer : IDisposable
         }
 
         int partition = result.Partition.Value;
-        if (!_owned.TryGetValue(partition, out Owned? owned) || !owned.IsStarted)
+        if (!_owned.TryGetValue(partition, out Owned? owned))
         {
-            DroppedCount++;
+            NotOwnedCount++;
             return;
+        }
+
+        if (!owned.IsStarted)
+        {
+            return; // comes again once it is
         }
 
         var message = new KafkaMessage(

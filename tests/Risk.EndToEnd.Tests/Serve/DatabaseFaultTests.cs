@@ -35,7 +35,7 @@ public sealed class DatabaseFaultTests(ITestOutputHelper output)
             }
         }
         Assert.Equal(600, topic.Decisions.Count);
-        Assert.All(topic.Processes, p => Assert.False(p.HasExited));
+        foreach (ServeProcess process in topic.Processes) { Assert.True(await process.Metric("risk_faults_total", "\"STORE_UNAVAILABLE\"") >= 1); }
 
         store.Server.Restart();
         topic.WaitForDecisions(3000);
@@ -52,6 +52,31 @@ public sealed class DatabaseFaultTests(ITestOutputHelper output)
     }
 
     [PostgresFact]
+    public async Task F1_KilledBeforeTheCommit_WhatWasInIt_IsReadAgain_AndDecidedOnce()
+    {
+        using var store = new ServedPostgres(isProxied: true);
+        using var topic = new ServedTopic(store);
+        ServeProcess serve = topic.StartProcess();
+        topic.Send(0, 300);
+        topic.SendForbidden();
+        topic.WaitForDecisions(300);
+        Task inCommit = store.Proxy!.HoldAt(FaultProxy.ReplyToCopy);
+        topic.Send(300, 900);
+        await inCommit.WaitAsync(TimeSpan.FromSeconds(60));
+        serve.Kill();
+        store.Proxy.Release();
+        long durable = store.Ask<long>("SELECT count(*) FROM risk.entry");
+        Assert.InRange(durable, 300, 899);
+        topic.Processes.Clear();
+        serve = topic.StartProcess();
+        topic.WaitForDecisions(900);
+        Assert.Equal(900 - durable, await serve.Metric("risk_decisions_total"));
+        Assert.Equal(durable, await serve.Metric("risk_decisions_reapplied_total"));
+        Assert.Equal(0, serve.Stop());
+        topic.AssertOneDecisionEach(900);
+    }
+
+    [PostgresFact]
     public async Task F21_TheReplyToACommitIsLost_ItIsReadBack_AndWrittenOnce()
     {
         using var store = new ServedPostgres(isProxied: true);
@@ -64,6 +89,7 @@ public sealed class DatabaseFaultTests(ITestOutputHelper output)
             sent += count;
         }
         Send(120);
+        topic.SendForbidden();
         topic.WaitForDecisions(sent);
 
         int rounds = 0;

@@ -3,12 +3,15 @@ using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
 using Risk.Streams.Kafka;
+using Risk.Streams.Tests.Kafka;
 
 namespace Risk.EndToEnd.Tests.Serve;
 
 /// <summary>The faults of Kafka's side, each on brokers and processes of its own; the numbers are those of the fault matrix.</summary>
 public sealed class FaultTests
 {
+    private static readonly TimeSpan s_downAtLeast = TimeSpan.FromSeconds(Environment.GetEnvironmentVariable("RISK_SOAK") == "1" ? 180 : 0);
+
     [Fact]
     public async Task F2_F8_F10_EventsThatComeAgain_AreOnlyDuplicates()
     {
@@ -18,14 +21,17 @@ public sealed class FaultTests
         topic.WaitForDecisions(300);
         serve.Kill();
         topic.Processes.Clear();
+        // Kafka knows of nothing that was done, as if killed before any offset was committed, or rewound since. The log knows.
+        topic.RewindGroup();
         serve = topic.StartProcess();
-        topic.Send(0, 300);
         topic.Send(300, 350);
-        await topic.WaitUntil(async () => await serve.Metric("risk_faults_total", "\"DUP_SAME\"") == 300, "300 duplicates");
         topic.WaitForDecisions(350);
+        Assert.Equal((50, 0), (await serve.Metric("risk_decisions_total"), await serve.Metric("risk_faults_total", "\"DUP_SAME\"")));
+
+        // The producer sends what it has sent.
+        topic.Send(0, 300);
+        await topic.WaitUntil(async () => await serve.Metric("risk_faults_total", "\"DUP_SAME\"") == 300, "300 duplicates");
         Assert.Equal(50, await serve.Metric("risk_decisions_total"));
-        Assert.Equal(300, await serve.Metric("risk_faults_total"));
-        Assert.Empty(topic.DeadLetters);
         Assert.Equal(0, serve.Stop());
         topic.AssertOneDecisionEach(350);
     }
@@ -54,7 +60,7 @@ public sealed class FaultTests
         });
         foreach (string code in (string[])["ID_CONFLICT", "PAN_FORBIDDEN", "PARSE_ERROR"]) { Assert.Equal(1, await serve.Metric("risk_faults_total", $"\"{code}\"")); }
         Assert.Equal(0, serve.Stop());
-        topic.AssertOneDecisionEach(6);
+        topic.AssertOneDecisionEach(6, deadLetters: 3);
     }
 
     [Fact]
@@ -73,10 +79,12 @@ public sealed class FaultTests
                 Thread.Sleep(20);
             }
         });
+        topic.SendForbidden();
         topic.WaitForDecisions(500);
         ServeProcess second = topic.StartProcess();
         int before = topic.Decisions.Count;
         topic.WaitForDecisions(before + 8000);
+        Assert.True(await topic.Processes[0].Metric("risk_partition_changes_total", "revoked") >= 1 && await second.Metric("risk_partition_changes_total", "assigned") >= 1);
         Assert.Equal(0, second.Stop());
         before = topic.Decisions.Count;
         topic.WaitForDecisions(before + 5000);
@@ -88,7 +96,7 @@ public sealed class FaultTests
         topic.AssertOneDecisionEach(sent);
     }
 
-    [Fact]
+    [MockFact]
     public async Task F9_AnOffsetThatIsGone_StopsItsPartition_AndSaysSo()
     {
         using var topic = new ServedTopic();
@@ -102,7 +110,7 @@ public sealed class FaultTests
         int gone = ServedTopic.PartitionOf(Payments.Customer(600));
         long decided = topic.Decisions.Count(d => d.Partition == gone);
         long lost = Enumerable.Range(600, 600).Count(n => ServedTopic.PartitionOf(Payments.Customer(n)) == gone);
-        topic.Broker.DeleteRecords(topic.Topics.Transactions, gone, decided + lost - 1);
+        topic.Broker.Mock.DeleteRecords(topic.Topics.Transactions, gone, decided + lost - 1);
 
         serve = topic.StartProcess();
         await topic.WaitUntil(async () => await serve.Metric("risk_faults_total", "OFFSET_GAP") == 1, "an OFFSET_GAP");
@@ -161,30 +169,29 @@ public sealed class FaultTests
         }
     }
 
-    [Fact]
+    [MockFact]
     public async Task F13_WhileDeadLettersCannotBeWritten_ThePartitionWaits()
     {
         using var topic = new ServedTopic();
         ServeProcess serve = topic.StartProcess();
         topic.Send(0, 200);
         topic.WaitForDecisions(200);
-        topic.Broker.SetTopicError(topic.Topics.DeadLetters, (short)Confluent.Kafka.ErrorCode.NotEnoughReplicas);
+        topic.Broker.Mock.SetTopicError(topic.Topics.DeadLetters, (short)Confluent.Kafka.ErrorCode.NotEnoughReplicas);
         string key = Payments.Customer(0);
         topic.Send(key, "{ not json");
         topic.Flush();
-        await topic.WaitUntil(async () => await serve.Metric("risk_faults_total", "KAFKA_") >= 1, "an alarm");
+        await topic.WaitUntil(async () => await serve.Metric("risk_faults_total", "\"KAFKA_UNAVAILABLE\"") >= 1, "an alarm");
         topic.Send(200, 400);
         topic.Flush();
         int waiting = ServedTopic.PartitionOf(key);
         long others = Enumerable.Range(0, 400).Count(n => ServedTopic.PartitionOf(Payments.Customer(n)) != waiting);
         topic.WaitForDecisions(others + topic.Decisions.Count(d => d.Partition == waiting));
         Assert.True(topic.Decisions.Count < 400, "the partition did not wait");
-        topic.Broker.SetTopicError(topic.Topics.DeadLetters, 0);
+        topic.Broker.Mock.SetTopicError(topic.Topics.DeadLetters, 0);
         topic.WaitForDecisions(400);
         await topic.WaitUntil(() => Task.FromResult(!topic.DeadLetters.IsEmpty), "a dead letter");
         Assert.Equal(0, serve.Stop());
-        topic.AssertOneDecisionEach(400);
-        Assert.Single(topic.DeadLetters.Select(d => d.Json.GetProperty("offset").GetInt64()).Distinct());
+        topic.AssertOneDecisionEach(400, deadLetters: 1);
     }
 
     [Fact]
@@ -213,7 +220,7 @@ public sealed class FaultTests
         topic.AssertOneDecisionEach(100);
     }
 
-    [Fact]
+    [MockFact]
     public async Task F18_AllBrokersDown_HttpGoesOn_AndEverythingIsPublishedLater()
     {
         // Longer than the test: past it the group would have given the partitions to others.
@@ -222,20 +229,33 @@ public sealed class FaultTests
         topic.Send(0, 300);
         topic.WaitForDecisions(300);
         topic.Flush();
-        topic.Broker.AllDown();
-        await topic.WaitUntil(async () => (await serve.Get("/health/ready")).Json.GetProperty("reasons").EnumerateArray().Any(r => r.GetProperty("code").GetString() == "KAFKA_UNAVAILABLE"), "degraded");
-        for (int n = 300; n < 320; n++)
+        topic.Broker.Mock.AllDown();
+        await topic.WaitUntil(async () => (await serve.Get("/health/ready")).Json is var health && health.GetProperty("status").GetString() == "degraded"
+            && health.GetProperty("reasons").EnumerateArray().Any(r => r.GetProperty("code").GetString() == "KAFKA_UNAVAILABLE"), "degraded");
+        Assert.Equal(1, await serve.Metric("risk_faults_total", "\"KAFKA_UNAVAILABLE\""));
+        using var process = System.Diagnostics.Process.GetProcessById(serve.Id);
+        long memory = 0, next = 300;
+        for (var down = System.Diagnostics.Stopwatch.StartNew(); next < 800 || down.Elapsed < s_downAtLeast; next++)
         {
-            (int status, string body) = await serve.Post(Payments.Json(n));
+            (int status, string body) = await serve.Post(Payments.Json(next));
             Assert.True(status == 200, body);
+            // From when it is warm on.
+            if (next == 550) { memory = Memory(process); }
         }
+        Assert.True(Memory(process) < memory + (64 << 20), $"{memory >> 20} MiB became {Memory(process) >> 20}");
         Assert.Equal(300, topic.Decisions.Count);
-        topic.Broker.AllUp();
-        topic.Send(320, 500);
-        topic.WaitForDecisions(500);
+        topic.Broker.Mock.AllUp();
+        topic.Send(next, next + 200);
+        topic.WaitForDecisions(next + 200);
         await topic.WaitUntil(async () => (await serve.Get("/health/ready")).Json.GetProperty("status").GetString() == "ready", "ready");
         Assert.Equal(0, serve.Stop());
-        topic.AssertOneDecisionEach(500);
+        topic.AssertOneDecisionEach(next + 200);
+    }
+
+    private static long Memory(System.Diagnostics.Process process)
+    {
+        process.Refresh();
+        return process.WorkingSet64;
     }
 
     [Fact]

@@ -13,6 +13,7 @@ public sealed class KillTests(ITestOutputHelper output)
     {
         using var topic = new ServedTopic(properties: new() { ["session.timeout.ms"] = "3000", ["heartbeat.interval.ms"] = "500" });
         for (int i = 0; i < 3; i++) { topic.StartProcess(); }
+        topic.SendForbidden();
         (long sent, int kills) = topic.SendAndKill(perSecond: 2_000, seconds: s_soak ? 300 : 60, killsMin: 5, killEvery: (3, 6));
         topic.WaitForDecisions(sent);
         Assert.All(topic.Processes.ToArray(), p => Assert.Equal(0, p.Stop()));

@@ -10,7 +10,8 @@ internal sealed class ServeProcess : IDisposable
 {
     private static readonly TimeSpan s_startMax = TimeSpan.FromMinutes(1);
     private readonly Process _process;
-    private readonly ConcurrentQueue<string> _errors = new();
+    private readonly ConcurrentQueue<string> _errors = new(), _answers = new();
+    private volatile string _metrics = "";
 
     private ServeProcess(Process process)
     {
@@ -33,6 +34,9 @@ internal sealed class ServeProcess : IDisposable
     public int Id => _process.Id;
     public bool HasExited => _process.HasExited;
 
+    /// <summary>What it answered to <see cref="Get"/> and <see cref="Post"/>, and its last metrics.</summary>
+    public IEnumerable<string> Answers => [.. _answers, _metrics];
+
     /// <summary>What it said on standard error so far.</summary>
     public string Errors => string.Join('\n', _errors);
 
@@ -46,9 +50,10 @@ internal sealed class ServeProcess : IDisposable
         _process.WaitForExit();
     }
 
-    /// <summary>SIGTERM, and the exit code it ends with.</summary>
+    /// <summary>Its metrics are kept, then SIGTERM, and the exit code it ends with.</summary>
     public int Stop()
     {
+        Metrics().GetAwaiter().GetResult();
         Signal("TERM");
         if (!_process.WaitForExit(TimeSpan.FromSeconds(60)))
         {
@@ -66,7 +71,9 @@ internal sealed class ServeProcess : IDisposable
     public async Task<(int Status, JsonElement Json)> Get(string path)
     {
         using HttpResponseMessage reply = await Http.GetAsync(new Uri(path, UriKind.Relative));
-        return ((int)reply.StatusCode, JsonDocument.Parse(await reply.Content.ReadAsStringAsync()).RootElement);
+        string body = await reply.Content.ReadAsStringAsync();
+        _answers.Enqueue(body);
+        return ((int)reply.StatusCode, JsonDocument.Parse(body).RootElement);
     }
 
     public async Task<(int Status, string Body)> Post(string json, params (string Name, string Value)[] headers)
@@ -74,16 +81,19 @@ internal sealed class ServeProcess : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/decisions") { Content = new StringContent(json) };
         foreach ((string name, string value) in headers) { request.Headers.Add(name, value); }
         using HttpResponseMessage reply = await Http.SendAsync(request);
-        return ((int)reply.StatusCode, await reply.Content.ReadAsStringAsync());
+        string body = await reply.Content.ReadAsStringAsync();
+        _answers.Enqueue(body);
+        return ((int)reply.StatusCode, body);
     }
 
     /// <summary>The sum of a metric's lines whose labels contain the text.</summary>
     public async Task<double> Metric(string name, string label = "")
     {
-        string text = await Http.GetStringAsync(new Uri("/metrics", UriKind.Relative));
-        return text.Split('\n').Where(l => (l.StartsWith(name + " ", StringComparison.Ordinal) || l.StartsWith(name + "{", StringComparison.Ordinal)) && l.Contains(label, StringComparison.Ordinal))
+        return (await Metrics()).Split('\n').Where(l => (l.StartsWith(name + " ", StringComparison.Ordinal) || l.StartsWith(name + "{", StringComparison.Ordinal)) && l.Contains(label, StringComparison.Ordinal))
             .Sum(l => double.Parse(l[(l.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
     }
+
+    private async Task<string> Metrics() => _metrics = await Http.GetStringAsync(new Uri("/metrics", UriKind.Relative));
 
     /// <summary>The partitions it says it has; none while it is not ready.</summary>
     public async Task<int[]> OwnedPartitions()

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Dapper;
 using Npgsql;
 using Risk.Cli.Benchmarks;
+using Risk.Storage.Log;
 using Risk.Storage.Tests.Postgres;
 
 namespace Risk.EndToEnd.Tests.Serve;
@@ -16,6 +17,9 @@ internal abstract class ServedStore
     /// <summary>The partition's log as files that <c>risk verify</c> takes; null when it has none.</summary>
     public abstract string? LogFolder(string directory, int partition);
 
+    /// <summary>Where the partition's newest published checkpoint is, once there is one.</summary>
+    public abstract string PublishedCheckpoint(string directory, int partition);
+
     /// <summary>These are all the entries that the store itself tells of, under the root that it tells.</summary>
     public virtual void AssertIs(int partition, long size, string rootHash)
     {
@@ -25,6 +29,8 @@ internal abstract class ServedStore
 internal sealed class ServedFiles : ServedStore
 {
     public override object Configuration(string directory) => new { directory };
+
+    public override string PublishedCheckpoint(string directory, int partition) => new LogFolder(Path.Combine(directory, $"{partition:D4}")).Checkpoint;
 
     public override string? LogFolder(string directory, int partition) => Path.Combine(directory, $"{partition:D4}") is var folder && Directory.Exists(folder) ? folder : null;
 }
@@ -64,6 +70,8 @@ internal sealed class ServedPostgres : ServedStore, IDisposable
     private string Owner => _name + "_OWNER";
 
     public override object Configuration(string directory) => new { directory, postgres = $"env:{_name}" };
+
+    public override string PublishedCheckpoint(string directory, int partition) => Path.Combine(directory, "checkpoints", $"{partition:D4}.checkpoint");
 
     public override string? LogFolder(string directory, int partition)
     {

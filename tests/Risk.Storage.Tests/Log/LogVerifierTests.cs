@@ -154,6 +154,21 @@ public class LogVerifierTests : LogFolderFixture
         Assert.Equal((VerifyCodes.EntriesMissing, 512L), Summary(new LogVerifyOptions { CheckpointFile = newer }));
     }
 
+    // As an export has it: of partial tiles only the newest.
+    [Fact]
+    public void OlderCheckpoint_NeedsNoPartialTilesOfItsOwn()
+    {
+        string older = Path.Combine(Folder, "older");
+        Fill(300);
+        File.Copy(Path.Combine(Folder, "log/checkpoint"), older);
+        foreach ((int more, string width) in new[] { (100, "44"), (400, "1") })
+        {
+            Fill(more);
+            Assert.All(Directory.GetFiles(Folder, width, SearchOption.AllDirectories), File.Delete);
+            Assert.Equal((VerifyCodes.Verified, 300L), Summary(new LogVerifyOptions { CheckpointFile = older }));
+        }
+    }
+
     [Fact]
     public void KeyOfSomeoneElse_VerifiesNothing()
     {

@@ -5,7 +5,7 @@ namespace Risk.Storage.Tests.Postgres;
 
 /// <summary>
 /// Stands on loopback between a client and the server's socket, and fails as networks do: it drops the connection instead of
-/// handing over a certain answer, or refuses for a while.
+/// handing over a certain answer, holds one back, or refuses for a while.
 /// </summary>
 internal sealed class FaultProxy : IDisposable
 {
@@ -19,7 +19,8 @@ internal sealed class FaultProxy : IDisposable
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly List<Socket> _sockets = [];
     private volatile bool _isRefusing;
-    private byte[]? _dropAt;
+    private byte[]? _dropAt, _holdAt;
+    private TaskCompletionSource _held = new(), _released = new();
 
     public FaultProxy(string serverSocket)
     {
@@ -35,6 +36,17 @@ internal sealed class FaultProxy : IDisposable
 
     /// <summary>Drops the connection, once, instead of handing over an answer with these bytes.</summary>
     public void DropAt(byte[] answer) => Volatile.Write(ref _dropAt, answer);
+
+    /// <summary>Holds the answer with these bytes back, once, with all that comes after it on its connection; returns when it does.</summary>
+    public Task HoldAt(byte[] answer)
+    {
+        (_held, _released) = (new(TaskCreationOptions.RunContinuationsAsynchronously), new(TaskCreationOptions.RunContinuationsAsynchronously));
+        Volatile.Write(ref _holdAt, answer);
+        return _held.Task;
+    }
+
+    /// <summary>Hands over what <see cref="HoldAt"/> held back.</summary>
+    public void Release() => _released.TrySetResult();
 
     /// <summary>Drops all connections and takes no new ones, until told to stop.</summary>
     public bool IsRefusing
@@ -52,6 +64,7 @@ internal sealed class FaultProxy : IDisposable
 
     public void Dispose()
     {
+        Release();
         _listener.Stop();
         CloseAll();
     }
@@ -76,8 +89,8 @@ internal sealed class FaultProxy : IDisposable
                     _sockets.AddRange([client, server]);
                 }
 
-                _ = PumpAsync(client, server, mayDrop: false);
-                _ = PumpAsync(server, client, mayDrop: true);
+                _ = PumpAsync(client, server, mayFail: false);
+                _ = PumpAsync(server, client, mayFail: true);
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
@@ -86,18 +99,23 @@ internal sealed class FaultProxy : IDisposable
         }
     }
 
-    private async Task PumpAsync(Socket from, Socket to, bool mayDrop)
+    private async Task PumpAsync(Socket from, Socket to, bool mayFail)
     {
         byte[] buffer = new byte[64 * 1024];
         try
         {
             for (int bytes; (bytes = await from.ReceiveAsync(buffer)) > 0;)
             {
-                if (mayDrop && Volatile.Read(ref _dropAt) is { } pattern && buffer.AsSpan(0, bytes).IndexOf(pattern) >= 0 &&
-                    Interlocked.Exchange(ref _dropAt, null) is not null)
+                if (mayFail && IsThere(ref _dropAt, buffer.AsSpan(0, bytes)))
                 {
                     Dropped?.Invoke();
                     break;
+                }
+
+                if (mayFail && IsThere(ref _holdAt, buffer.AsSpan(0, bytes)))
+                {
+                    _held.TrySetResult();
+                    await _released.Task;
                 }
 
                 for (int sent = 0; sent < bytes;)
@@ -114,6 +132,10 @@ internal sealed class FaultProxy : IDisposable
         from.Close();
         to.Close();
     }
+
+    /// <summary>True once.</summary>
+    private static bool IsThere(ref byte[]? pattern, ReadOnlySpan<byte> answer) =>
+        Volatile.Read(ref pattern) is { } bytes && answer.IndexOf(bytes) >= 0 && Interlocked.Exchange(ref pattern, null) is not null;
 
     private void CloseAll()
     {

@@ -69,6 +69,12 @@ internal sealed class EntityLinks
         _fault = fault;
     }
 
+    private DecisionLogException Fenced()
+    {
+        _fault(LogCodes.Fenced, 1);
+        return new DecisionLogException(LogCodes.Fenced, $"partition {_shard.Partition} has another owner, an entity owner says");
+    }
+
     /// <summary>Fills the columns of other owners for the admitted rows of a batch.</summary>
     public void Fetch(ScoringBatch batch)
     {
@@ -117,7 +123,7 @@ internal sealed class EntityLinks
             byte[]? reply = Wait(_owners.Ask(owner, EntityMessage.End(_message, 0), limit.Token));
             if (reply is null || !EntityMessage.TryReadReply(reply, 0, _columns.Count, out OwnerReply told)) { continue; }
             LinkStep step = link.Core.OnReply(request, told);
-            if (step == LinkStep.Fenced) { throw new DecisionLogException(LogCodes.Fenced, $"partition {_shard.Partition} has another owner, an entity owner says"); }
+            if (step == LinkStep.Fenced) { throw Fenced(); }
             if (step == LinkStep.Resend || link.IsBehind) { TryCatchUp(owner, first, limit.Token); }
             if (step == LinkStep.Answered && link.LabelsOfEpoch != told.Epoch && SendLabels(owner, limit.Token)) { link.LabelsOfEpoch = told.Epoch; }
         }
@@ -185,7 +191,7 @@ internal sealed class EntityLinks
                     }
                     return true;
                 case LinkStep.Fenced:
-                    throw new DecisionLogException(LogCodes.Fenced, $"partition {_shard.Partition} has another owner, an entity owner says");
+                    throw Fenced();
                 case LinkStep.Resend:
                     link.IsBehind = true;
                     if (!TryCatchUp(owner, first, limit)) { return false; }
@@ -214,7 +220,7 @@ internal sealed class EntityLinks
                 link.DownUntil = Stopwatch.GetTimestamp() + Stopwatch.Frequency / 5;
                 return false;
             }
-            if (link.Core.OnReply(asked, told) == LinkStep.Fenced) { throw new DecisionLogException(LogCodes.Fenced, $"partition {_shard.Partition} has another owner, an entity owner says"); }
+            if (link.Core.OnReply(asked, told) == LinkStep.Fenced) { throw Fenced(); }
             int late = told.IsAccepted ? Enumerable.Range(0, rows).Count(row => EntityMessage.ReadRow(reply, row, rows, _values)) : 0;
             // The others were ahead of it by more than the skew: the owner never counts these.
             if (late > 0) { _fault("ENTITY_ROW_LATE", late); }
