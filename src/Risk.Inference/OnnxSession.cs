@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
@@ -24,7 +25,10 @@ public sealed unsafe class OnnxSession : IScorer
     private const int FirstRunMillisMax = 600_000;
 
     // From asking a run to end until it counts as one that does not hear.
-    private const int TerminateMillisMax = 250;
+    private static readonly TimeSpan s_terminateMax = TimeSpan.FromMilliseconds(250);
+
+    // Somebody who closes a session whose run was left waits so long before that run is asked to end.
+    private static readonly TimeSpan s_lookEvery = TimeSpan.FromMilliseconds(100);
 
     private readonly InferenceSession _session;
     private readonly HostBuffer _input, _output;
@@ -35,7 +39,9 @@ public sealed unsafe class OnnxSession : IScorer
     private readonly DeviceThread? _thread; // none where runs are not bounded
     private readonly Lock _life = new(); // between Kill and Dispose: neither touches what the other has freed
     private volatile bool _isKilled;
-    private bool _isDisposed;
+    private volatile bool _isDisposed;
+    private SessionLane? _late; // its run has not come back, and its caller has gone
+    private long _startedAt; // of the last run that is bounded
 
     private OnnxSession(SessionShape shape, int batchSizeMax, AcceleratorDevice? device)
     {
@@ -201,12 +207,21 @@ public sealed unsafe class OnnxSession : IScorer
     }
 
     /// <inheritdoc/>
-    public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
+    public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores) => Score(rows, count, scores, TimeSpan.MaxValue);
+
+    /// <summary>The same, and back after a while: a run that is not over by then is <see cref="ScoringStatus.DeviceLate"/> and goes on, until <see cref="Await"/> has seen its end.</summary>
+    /// <param name="wait">Counts only where runs are bounded.</param>
+    internal ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores, TimeSpan wait)
     {
         ScorerArguments.Check(this, rows, count, scores);
         if (count == 0)
         {
             return ScoringStatus.Scored;
+        }
+
+        if (_late is not null)
+        {
+            return ScoringStatus.DeviceLate;
         }
 
         WasBusy = false;
@@ -216,21 +231,67 @@ public sealed unsafe class OnnxSession : IScorer
         }
 
         rows[..(count * FeatureCount)].CopyTo(_input.Span);
-        if (Run(_lanes[_laneOfCount[count]], WaitMillisMax) is not ScoringStatus.Scored and var failure)
-        {
-            return failure;
-        }
+        var failure = Run(_lanes[_laneOfCount[count]], WaitMillisMax, wait);
+        return failure == ScoringStatus.Scored ? Read(count, scores) : failure;
+    }
 
+    /// <summary>The scores of the run that was last; left as they are when one of them is none.</summary>
+    internal ScoringStatus Read(int count, Span<float> scores)
+    {
         var isValid = true;
         for (var r = 0; r < count; r++)
         {
-            var score = _output.Pointer[(r * _outputWidth) + _outputWidth - 1];
-            isValid &= score is >= 0 and <= 1; // false for NaN
-            scores[r] = score;
+            isValid &= _output.Pointer[(r * _outputWidth) + _outputWidth - 1] is >= 0 and <= 1; // false for NaN
         }
 
-        return isValid ? ScoringStatus.Scored : ScoringStatus.OutputInvalid;
+        if (!isValid)
+        {
+            return ScoringStatus.OutputInvalid;
+        }
+
+        for (var r = 0; r < count; r++)
+        {
+            scores[r] = _output.Pointer[(r * _outputWidth) + _outputWidth - 1];
+        }
+
+        return ScoringStatus.Scored;
     }
+
+    /// <summary>What has become of a run that was late; given up, like any other, when its time is over. One thread at a time.</summary>
+    internal ScoringStatus Await(TimeSpan wait)
+    {
+        var lane = _late!;
+        var askedAt = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var left = TimeSpan.FromMilliseconds(RunMillisMax) - Stopwatch.GetElapsedTime(_startedAt);
+            var step = wait == TimeSpan.MaxValue ? s_lookEvery : wait - Stopwatch.GetElapsedTime(askedAt);
+            if (_thread!.TryWait(Min(step, Min(left, s_lookEvery)), out var isSuccess))
+            {
+                _late = null;
+                _gate!.Exit();
+                return Status(isSuccess);
+            }
+
+            if (left <= TimeSpan.Zero || _isDisposed)
+            {
+                _late = null;
+                if (!GiveUp(lane, _thread, _gate!))
+                {
+                    _gate!.Exit();
+                }
+
+                return ScoringStatus.DeviceHung;
+            }
+
+            if (step <= TimeSpan.Zero)
+            {
+                return ScoringStatus.DeviceLate;
+            }
+        }
+    }
+
+    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
     /// <summary>
     /// Runs every batch size once on zeros, so that shaders are compiled, graphs captured and memory taken before the first batch
@@ -239,7 +300,7 @@ public sealed unsafe class OnnxSession : IScorer
     public bool WarmUp()
     {
         _input.Span.Clear();
-        return Array.TrueForAll(_lanes, lane => Run(lane, Timeout.Infinite) == ScoringStatus.Scored && Run(lane, Timeout.Infinite) == ScoringStatus.Scored);
+        return Array.TrueForAll(_lanes, lane => Run(lane, Timeout.Infinite, TimeSpan.MaxValue) == ScoringStatus.Scored && Run(lane, Timeout.Infinite, TimeSpan.MaxValue) == ScoringStatus.Scored);
     }
 
     /// <summary>Ends the session as the loss of its device would: this and every later call is <see cref="ScoringStatus.DeviceLost"/>. For drills; on any thread.</summary>
@@ -264,14 +325,19 @@ public sealed unsafe class OnnxSession : IScorer
     /// <summary>Has runs wait for <paramref name="until"/>, deaf to everything, as in a driver that has hung. For drills.</summary>
     internal void Stall(ManualResetEventSlim? until) => Array.ForEach(_lanes, lane => lane.Stall = until);
 
-    private ScoringStatus Run(SessionLane lane, int waitMillisMax)
+    private ScoringStatus Run(SessionLane lane, int busyMillisMax, TimeSpan wait)
     {
         if (_gate is null)
         {
             return Status(lane.Run());
         }
 
-        if (!_gate.TryEnter(waitMillisMax))
+        if (_thread is not null && wait.TotalMilliseconds < uint.MaxValue)
+        {
+            busyMillisMax = (int)Math.Min((uint)busyMillisMax, (uint)Math.Max(0, wait.TotalMilliseconds));
+        }
+
+        if (!_gate.TryEnter(busyMillisMax))
         {
             WasBusy = !_gate.IsHung;
             return WasBusy ? ScoringStatus.DeviceLost : ScoringStatus.DeviceHung;
@@ -285,9 +351,18 @@ public sealed unsafe class OnnxSession : IScorer
                 return Status(lane.Run());
             }
 
-            if (_thread.TryRun(lane, RunMillisMax, out var isSuccess))
+            var bound = TimeSpan.FromMilliseconds(RunMillisMax);
+            _startedAt = Stopwatch.GetTimestamp();
+            if (_thread.TryRun(lane, Min(wait, bound), out var isSuccess))
             {
                 return Status(isSuccess);
+            }
+
+            if (wait < bound)
+            {
+                isHeld = false;
+                _late = lane;
+                return ScoringStatus.DeviceLate;
             }
 
             isHeld = !GiveUp(lane, _thread, _gate);
@@ -307,7 +382,7 @@ public sealed unsafe class OnnxSession : IScorer
     {
         _isKilled = true;
         lane.Kill();
-        if (thread.TryWait(TerminateMillisMax, out _))
+        if (thread.TryWait(s_terminateMax, out _))
         {
             return false;
         }

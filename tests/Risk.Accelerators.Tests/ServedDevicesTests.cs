@@ -48,6 +48,47 @@ public sealed class ServedDevicesTests : IDisposable
         Assert.All(Records(), record => Assert.Equal((0, "", "cpu"), (record.Rung, record.Cause, record.Device)));
     }
 
+    [Fact]
+    public async Task LateDevice_IsHedged_TheRecordSaysSo_AndItTakesBatchesAgain()
+    {
+        using var driver = new ManualResetEventSlim(true); // reset: it keeps the run
+        await using (ServeHost host = await Start("cpu", "nvidia-t4", AcceleratorConfiguration.RunMillisMaxMax, deadlineMillis: 1500))
+        {
+            DeviceSession device = host.Model.Devices[0];
+            await Until(host, "the device takes batches", () => device.Statistics.Batches > 0);
+            Assert.Equal(0, device.Statistics.Hedges);
+            device.Stall(driver);
+            for (int tries = 0; tries < 5 && device.Statistics.HedgesLost == 0; tries++)
+            {
+                driver.Reset();
+                // A machine so busy that rows are due before their batch begins does not hedge them: it lets go, and they are tried again.
+                using var letGo = new Timer(_ => driver.Set(), null, 20_000, Timeout.Infinite);
+                await Post(host, Together);
+            }
+            Assert.True(device.Statistics.HedgesLost > 0, "the device was never late");
+            if (!driver.IsSet)
+            {
+                Assert.Equal(ScoringStatus.DeviceLate, device.Standing);
+                await Post(host, Together);
+                Assert.Equal(1, device.Statistics.HedgesLost);
+            }
+            driver.Set();
+            long before = device.Statistics.Batches;
+            await Until(host, "the device takes batches again", () => device.Statistics.Batches > before);
+            Assert.Equal((0, 0), (device.Statistics.Losses, device.Statistics.Failures));
+            Assert.Contains($"risk_device_hedges_total{{device=\"second\",execution_provider=\"CPUExecutionProvider\",outcome=\"lost\"}} {device.Statistics.HedgesLost}\n", ServeMetrics.Render(host), StringComparison.Ordinal);
+        }
+        List<(int Rung, string Cause, string Provider, string Device, Cost Cost)> records = Records();
+        Assert.Equal(_sent, records.Count);
+        Assert.Contains((1, ModelCodes.DeviceLate, "cpu"), records.Select(r => (r.Rung, r.Cause, r.Device)));
+        Assert.All(records.Where(r => r.Rung != 0), r => Assert.Equal((1, ModelCodes.DeviceLate, "cpu"), (r.Rung, r.Cause, r.Device)));
+        MeteredRun run = CostsFile.Read(_folder)[^1];
+        Assert.Equal(run.Total, run.Active + run.Idle + run.Waste);
+        // The late run lasted longer than everything else that the device computed: it is waste, and the larger part.
+        MeteredDevice second = run.Devices.Single(d => d.Name == "second");
+        Assert.True(second.Waste.NanoJoules > second.Active.NanoJoules, second.ToString());
+    }
+
     private async Task ServesLosesAndRecovers(string provider, string executionProvider)
     {
         MeteredRun atEnd;
@@ -96,7 +137,7 @@ public sealed class ServedDevicesTests : IDisposable
         Assert.Equal(_sent, verified.RootElement.GetProperty("size").GetInt64());
     }
 
-    private async Task<ServeHost> Start(string provider, string prices)
+    private async Task<ServeHost> Start(string provider, string prices, int? runMillisMax = null, double? deadlineMillis = null)
     {
         _ = SoftwareWebGpu.Missing; // first: it decides which runtime this process has
         var configuration = new ServeConfiguration
@@ -104,8 +145,9 @@ public sealed class ServedDevicesTests : IDisposable
             Listen = "http://127.0.0.1:0",
             Store = new StoreConfiguration { Directory = _folder },
             Batch = new BatchConfiguration { SizeMax = 64, DelayMaxMillis = 30 },
-            Accelerators = [AcceleratorConfiguration.Named(provider) with { Name = "second", Prices = prices }],
+            Accelerators = [AcceleratorConfiguration.Named(provider) with { Name = "second", Prices = prices, RunMillisMax = runMillisMax }],
             Routing = new RoutingConfiguration { ProcessorProfile = "processor" },
+            DeadlineMillis = deadlineMillis,
         };
         StreamFiles files = StreamFiles.Load(configuration.Stream);
         (PriceBook prices0, MachinePrice machine) = PriceBookFile.LoadDefault();

@@ -1,16 +1,5 @@
 namespace Risk.Core.Costs;
 
-/// <summary>What became of one run on a device.</summary>
-public enum RunFate : byte
-{
-    /// <summary>Its scores were used.</summary>
-    Used = 0,
-    /// <summary>The device failed, or its scores were refused; the rows went elsewhere.</summary>
-    Failed = 1,
-    /// <summary>A hedge, or what was hedged: the other answer came first.</summary>
-    HedgeLost = 2,
-}
-
 /// <summary>
 /// What one accelerator costs, from the time that it is switched on, off and computes. As in <see cref="MachineMeter"/>: totals
 /// are computed from cumulated whole microseconds and costs are their differences, so nothing is lost to rounding.
@@ -24,18 +13,18 @@ public sealed class DeviceMeter
     private readonly long _busyPicoPerHour;
     private readonly long _idleMilliwatts;
     private readonly long _dynamicMilliwatts;
+    private readonly Func<DeviceUse>? _read;
+    private DeviceUse _use;
     private long _onMicros;
     private long _offMicros;
-    private long _busyMicros;
-    private long _paddingMicros;
-    private long _failedMicros;
-    private long _hedgeMicros;
-    private bool _hasRun;                     // since it was told of time last
+    private long _toldBusyMicros;             // of _use, when it was told of time last
     private WideCost _charged;
 
     /// <param name="name">As records and metrics call the device; the rates' own when left out.</param>
-    public DeviceMeter(DeviceRates rates, bool isOn = true, string? name = null)
+    /// <param name="use">Who counts its runs, asked with every charge, on the thread that charges; null: <see cref="Ran"/> is told of each.</param>
+    public DeviceMeter(DeviceRates rates, bool isOn = true, string? name = null, Func<DeviceUse>? use = null)
     {
+        _read = use;
         Rates = rates;
         Name = name ?? rates.Name;
         IsOn = isOn;
@@ -52,51 +41,43 @@ public sealed class DeviceMeter
     /// <summary>Set it when the device is switched, right after <see cref="CostLedger.Charge(long, long, int)"/>.</summary>
     public bool IsOn { get; set; }
 
-    public long RunCount { get; private set; }
+    public long RunCount => _use.RunCount;
     public long OnMicros => _onMicros;
-    public long BusyMicros => _busyMicros;
+    public long BusyMicros => _use.BusyMicros;
 
     /// <summary>Everything so far.</summary>
-    public Cost Total => At(_onMicros, _offMicros, _busyMicros).Narrow();
+    public Cost Total => At(_onMicros, _offMicros, BusyMicros).Narrow();
 
     /// <summary>Time that computed scores which were used, padding apart.</summary>
     public Cost Active => At(Used, 0, Used).Narrow();
 
+    // The parts lie one behind the other on the time that it was busy, so they add up to the last unit.
     /// <summary>Computing rows that only filled up a batch.</summary>
-    public Cost Padding => Between(Used, Used + _paddingMicros);
+    public Cost Padding => Between(Used, Used + _use.PaddingMicros);
 
     /// <summary>Runs that failed.</summary>
-    public Cost Failed => Between(Used + _paddingMicros, Used + _paddingMicros + _failedMicros);
+    public Cost Failed => Between(Used + _use.PaddingMicros, BusyMicros - _use.WarmUpMicros - _use.HedgeMicros);
+
+    /// <summary>Runs before the first batch.</summary>
+    public Cost WarmUp => Between(BusyMicros - _use.WarmUpMicros - _use.HedgeMicros, BusyMicros - _use.HedgeMicros);
 
     /// <summary>Runs whose answer came second.</summary>
-    public Cost HedgesLost => Between(Used + _paddingMicros + _failedMicros, _busyMicros);
+    public Cost HedgesLost => Between(BusyMicros - _use.HedgeMicros, BusyMicros);
 
     /// <summary>Computed for nothing.</summary>
-    public Cost Waste => Padding + Failed + HedgesLost;
+    public Cost Waste => Padding + Failed + WarmUp + HedgesLost;
 
     /// <summary>Switched on with nothing to do, and owned while off.</summary>
-    public Cost Idle => (At(_onMicros, _offMicros, _busyMicros) - At(_busyMicros, 0, _busyMicros)).Narrow();
+    public Cost Idle => (At(_onMicros, _offMicros, BusyMicros) - At(BusyMicros, 0, BusyMicros)).Narrow();
 
-    private long Used => _busyMicros - _paddingMicros - _failedMicros - _hedgeMicros;
+    private long Used => _use.UsedMicros;
 
-    /// <summary>One run.</summary>
-    /// <param name="micros">The device was busy for.</param>
-    /// <param name="rows">Of the batch; 1 or more.</param>
-    /// <param name="paddedRows">That were computed.</param>
+    /// <summary>One run, of a device that nobody counts; see <see cref="DeviceUse.With"/>.</summary>
     public void Ran(long micros, int rows, int paddedRows, RunFate fate)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(micros);
-        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(paddedRows, rows);
-        RunCount++;
-        _busyMicros = checked(_busyMicros + micros);
-        _hasRun = true;
-        switch (fate)
-        {
-            case RunFate.Used: _paddingMicros += (long)((Int128)micros * (paddedRows - rows) / paddedRows); break;
-            case RunFate.Failed: _failedMicros += micros; break;
-            default: _hedgeMicros += micros; break;
-        }
+        if (_read is not null)
+            throw new InvalidOperationException($"the runs of {Name} are counted already");
+        _use = _use.With(micros, rows, paddedRows, fate);
     }
 
     /// <summary>
@@ -106,13 +87,15 @@ public sealed class DeviceMeter
     /// <returns>What it has cost since.</returns>
     internal Cost Advance(long micros)
     {
-        if (IsOn || _hasRun)
+        if (_read is not null)
+            _use = _read();
+        if (IsOn || BusyMicros > _toldBusyMicros)
             _onMicros = checked(_onMicros + micros);
         else
             _offMicros = checked(_offMicros + micros);
-        _onMicros = Math.Max(_onMicros, _busyMicros);
-        _hasRun = false;
-        WideCost total = At(_onMicros, _offMicros, _busyMicros);
+        _onMicros = Math.Max(_onMicros, BusyMicros);
+        _toldBusyMicros = BusyMicros;
+        WideCost total = At(_onMicros, _offMicros, BusyMicros);
         Cost cost = (total - _charged).Narrow();
         _charged = total;
         return cost;
@@ -122,7 +105,7 @@ public sealed class DeviceMeter
     internal double JoulesAt(Scenario scenario)
     {
         double idle = Rates.IdleWatts.At(scenario);
-        return ((idle * _onMicros) + (Math.Max(0, Rates.FullWatts.At(scenario) - idle) * _busyMicros)) / 1e6;
+        return ((idle * _onMicros) + (Math.Max(0, Rates.FullWatts.At(scenario) - idle) * BusyMicros)) / 1e6;
     }
 
     private Cost Between(long busyBefore, long busyAfter) => (At(busyAfter, 0, busyAfter) - At(busyBefore, 0, busyBefore)).Narrow();

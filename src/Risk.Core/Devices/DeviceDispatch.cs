@@ -7,7 +7,11 @@ namespace Risk.Core.Devices;
 /// <param name="IsProcessor">It is the processor: what fails there goes down the ladder.</param>
 /// <param name="Cause">UTF-8 of the stable code why it is not the device that would have had them; empty when it is.</param>
 /// <param name="Micros">That they are expected to take.</param>
-public readonly record struct DispatchStep(int Scorer, int Rows, bool IsProcessor, ReadOnlyMemory<byte> Cause, long Micros, RouteStep Route, RouteQueue Queue);
+/// <param name="HedgeScorer">Who takes them too when they are late, its place on the ladder; −1 where nobody does.</param>
+public readonly record struct DispatchStep(int Scorer, int Rows, bool IsProcessor, ReadOnlyMemory<byte> Cause, long Micros, int HedgeScorer, RouteStep Route, RouteQueue Queue)
+{
+    public bool IsHedged => HedgeScorer >= 0;
+}
 
 /// <summary>
 /// <see cref="DeviceRouter"/> at work in one process: keeps the states of its devices, and asks it for each micro-batch that
@@ -17,6 +21,8 @@ public readonly record struct DispatchStep(int Scorer, int Rows, bool IsProcesso
 /// the router would switch it off, <see cref="IsWorthRunning"/> says so, and a person decides.</para>
 /// <para><b>Loss.</b> A device that failed gets nothing until the router's retry time, or, when its session is being opened
 /// anew, until that is back. Rows that would have gone there carry the cause in their records.</para>
+/// <para><b>Hedging.</b> A batch that a device must have answered by a time gets another one then (<see cref="RouteStep.HedgeAtMicros"/>,
+/// <see cref="IHedgedScorer"/>). The device that was late gets nothing more until it has come back, and then at once: it is slow, not lost.</para>
 /// Allocates nothing. One thread.
 /// </summary>
 public sealed class DeviceDispatch
@@ -32,13 +38,15 @@ public sealed class DeviceDispatch
     private readonly int[] _places;
     private readonly DeviceState[] _states, _healthy;
     private readonly ReadOnlyMemory<byte>[] _causes;
-    private readonly bool[] _isAway, _isWorth;
+    private readonly bool[] _isAway, _isLate, _isWorth;
+    private readonly Func<long>? _clock;
     private RouterLoad _load;
 
     /// <param name="devices">The processor first; each with its place on the ladder.</param>
     /// <param name="grade">Of the stream.</param>
     /// <param name="deadlineMicros">From arrival, for rows that bring no deadline; <see cref="long.MaxValue"/> for none.</param>
-    public DeviceDispatch(IReadOnlyList<(RoutedDevice Device, IScorer Scorer, int Place)> devices, RouterOptions options, StreamGrade grade, long deadlineMicros, long nowMicros)
+    /// <param name="clock">The host's, microseconds: what is left until a hedge is counted from when the batch really begins. Null: as expected.</param>
+    public DeviceDispatch(IReadOnlyList<(RoutedDevice Device, IScorer Scorer, int Place)> devices, RouterOptions options, StreamGrade grade, long deadlineMicros, long nowMicros, Func<long>? clock = null)
     {
         if (devices.Count == 0 || !devices[0].Device.IsElastic) { throw new ArgumentException("the processor comes first: it is what remains when the others are lost", nameof(devices)); }
         _router = new DeviceRouter([.. devices.Select(d => d.Device)], options);
@@ -51,6 +59,8 @@ public sealed class DeviceDispatch
         _healthy = new DeviceState[_states.Length];
         _causes = new ReadOnlyMemory<byte>[_states.Length];
         _isAway = new bool[_states.Length];
+        _isLate = new bool[_states.Length];
+        _clock = clock;
         _isWorth = new bool[_states.Length];
         Array.Fill(_isWorth, true);
         _load = _router.CreateLoad();
@@ -72,13 +82,36 @@ public sealed class DeviceDispatch
         RouteStep step = Choose(queue, _states, nowMicros);
         ReadOnlyMemory<byte> cause = isAnyLost ? WhyNot(queue, step, nowMicros) : default;
         RoutedDevice device = _router.Devices[step.Device];
-        return new DispatchStep(_places[step.Device], step.Rows, step.Device == 0, cause, (long)device.Of(step.Rows).MedianMicros, step, queue);
+        return new DispatchStep(_places[step.Device], step.Rows, step.Device == 0, cause, (long)device.Of(step.Rows).MedianMicros, step.HedgeDevice < 0 ? -1 : _places[step.HedgeDevice], step, queue);
     }
+
+    /// <summary>How long the device's answer is waited for, until the hedge begins.</summary>
+    public long WaitMicros(in DispatchStep step, long nowMicros) => step.Route.HedgeAtMicros - (_clock?.Invoke() ?? nowMicros);
 
     /// <summary>The rows have their scores, or nobody had any for them.</summary>
     public void Answered(in DispatchStep step, long nowMicros)
     {
         DeviceRouter.Answered(ref _states[step.Route.Device]);
+        Account(step, nowMicros);
+    }
+
+    /// <summary>The device came to nothing with the rows, or another was before it.</summary>
+    public void Failed(in DispatchStep step, ScoringStatus status, long nowMicros)
+    {
+        int device = step.Route.Device;
+        if (status == ScoringStatus.DeviceLate)
+        {
+            // The batch is decided, and the device has earned nothing with it.
+            Away(device, status, nowMicros);
+            Account(step, nowMicros);
+            return;
+        }
+        _causes[device] = s_causes[(int)status];
+        _router.Lost(ref _states[device], nowMicros);
+    }
+
+    private void Account(in DispatchStep step, long nowMicros)
+    {
         _router.Account(step.Route, step.Queue, _states, ref _load, nowMicros);
         for (int d = 1; d < _states.Length; d++)
         {
@@ -88,14 +121,6 @@ public sealed class DeviceDispatch
         }
     }
 
-    /// <summary>The device came to nothing with the rows; they are still to be scored.</summary>
-    /// <param name="cause">UTF-8 of the stable code.</param>
-    public void Failed(in DispatchStep step, ReadOnlyMemory<byte> cause, long nowMicros)
-    {
-        _causes[step.Route.Device] = cause;
-        _router.Lost(ref _states[step.Route.Device], nowMicros);
-    }
-
     /// <summary>Takes note of sessions that went away or came back; whether any device is lost.</summary>
     private bool Look(long nowMicros)
     {
@@ -103,12 +128,12 @@ public sealed class DeviceDispatch
         for (int d = 1; d < _states.Length; d++)
         {
             ref DeviceState state = ref _states[d];
-            if (!_scorers[d].IsUp)
+            ScoringStatus standing = _scorers[d].Standing;
+            if (standing != ScoringStatus.Scored) { Away(d, standing, nowMicros); }
+            else if (_isLate[d])
             {
-                if (state.Losses == 0) { _router.Lost(ref state, nowMicros); }
-                if (_causes[d].IsEmpty) { _causes[d] = s_lost; }
-                state.RetryAtMicros = NotBefore;
-                _isAway[d] = true;
+                DeviceRouter.Answered(ref state);
+                _isLate[d] = false;
             }
             else if (_isAway[d])
             {
@@ -119,6 +144,16 @@ public sealed class DeviceDispatch
             isAnyLost |= state.Losses > 0;
         }
         return isAnyLost;
+    }
+
+    private void Away(int device, ScoringStatus standing, long nowMicros)
+    {
+        ref DeviceState state = ref _states[device];
+        if (state.Losses == 0) { _router.Lost(ref state, nowMicros); }
+        state.RetryAtMicros = NotBefore;
+        _causes[device] = s_causes[(int)standing];
+        _isLate[device] = standing == ScoringStatus.DeviceLate;
+        _isAway[device] = !_isLate[device];
     }
 
     private RouteStep Choose(in RouteQueue queue, ReadOnlySpan<DeviceState> states, long nowMicros)
@@ -137,5 +172,6 @@ public sealed class DeviceDispatch
         return planned.Device != step.Device && _states[planned.Device].Losses > 0 ? _causes[planned.Device] : default;
     }
 
-    private static readonly ReadOnlyMemory<byte> s_lost = System.Text.Encoding.UTF8.GetBytes(ModelCodes.DeviceLost);
+    // UTF-8 of the stable codes, by status.
+    private static readonly ReadOnlyMemory<byte>[] s_causes = [.. Enum.GetValues<ScoringStatus>().Select(s => (ReadOnlyMemory<byte>)System.Text.Encoding.UTF8.GetBytes(s.Code() ?? ""))];
 }

@@ -14,6 +14,9 @@ public enum ScoringStatus
 
     /// <summary>The device neither answered nor failed in the time it is given: <see cref="ModelCodes.DeviceHung"/>. No score may be used; the same rows may be tried elsewhere.</summary>
     DeviceHung = 3,
+
+    /// <summary>The device has not answered yet, and another must begin now to meet the deadline; its run goes on: <see cref="ModelCodes.DeviceLate"/>. See <see cref="IHedgedScorer"/>.</summary>
+    DeviceLate = 4,
 }
 
 /// <summary>
@@ -43,11 +46,8 @@ public interface IScorer : IDisposable
     /// <summary>Takes batches; false while a device that was lost is being brought back.</summary>
     bool IsUp => true;
 
-    /// <summary>Microseconds in calls so far, those that came to nothing too; 0 where nobody counts.</summary>
-    double BusyMicros => 0;
-
-    /// <summary>Rows that are computed for so many.</summary>
-    int Padded(int count) => count;
+    /// <summary>What a call comes to before the device is even asked: <see cref="ScoringStatus.Scored"/> while it takes batches. Any thread may ask.</summary>
+    ScoringStatus Standing => IsUp ? ScoringStatus.Scored : ScoringStatus.DeviceLost;
 
     /// <summary>Scores the first <paramref name="count"/> rows.</summary>
     /// <param name="rows">Row-major <c>[count, FeatureCount]</c>; NaN is a missing value. Borrowed for the call.</param>
@@ -68,6 +68,7 @@ public static class ScoringStatusCodes
         ScoringStatus.OutputInvalid => ModelCodes.OutputInvalid,
         ScoringStatus.DeviceLost => ModelCodes.DeviceLost,
         ScoringStatus.DeviceHung => ModelCodes.DeviceHung,
+        ScoringStatus.DeviceLate => ModelCodes.DeviceLate,
         _ => throw new ArgumentOutOfRangeException(nameof(status), status, "no such status"),
     };
 }

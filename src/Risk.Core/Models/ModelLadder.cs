@@ -1,5 +1,4 @@
 using System.Text;
-using Risk.Core.Costs;
 using Risk.Core.Devices;
 
 namespace Risk.Core.Models;
@@ -43,14 +42,14 @@ public sealed class ModelLadder
     public bool IsReproducible(in LadderStep step) => step.Rung < LadderStep.RulesOnly && _scorers[step.Scorer].IsReproducible;
 
     /// <summary>Scores [count, features] rows in the ladder's order; NaN everywhere when no scorer could.</summary>
-    public LadderStep Score(ReadOnlySpan<float> rows, int count, Span<float> scores) => Walk(0, rows, count, scores, default, null);
+    public LadderStep Score(ReadOnlySpan<float> rows, int count, Span<float> scores) => Walk(0, rows, count, scores, default);
 
     /// <summary>Scores [count, features] rows, wherever <see cref="Dispatch"/> says; NaN for rows that no scorer could score.</summary>
     /// <param name="trace">Emptied, then filled.</param>
     public void Score(ReadOnlySpan<float> rows, int count, Span<float> scores, in ScoringDemand demand, ScoringTrace trace)
     {
         trace.Clear();
-        if (Dispatch is null) { trace.Add(count, Walk(0, rows, count, scores, default, trace)); }
+        if (Dispatch is null) { trace.Add(count, Walk(0, rows, count, scores, default)); }
         else { Dispatched(Dispatch, rows, count, scores, demand, trace); }
     }
 
@@ -60,33 +59,57 @@ public sealed class ModelLadder
         for (int done = 0; done < count;)
         {
             DispatchStep plan = dispatch.Next(count - done, demand, now);
-            ReadOnlySpan<float> part = rows[(done * _scorers[plan.Scorer].FeatureCount)..];
-            LadderStep step;
-            if (plan.IsProcessor) { step = Walk(plan.Scorer, part, plan.Rows, scores[done..], plan.Cause, trace); }
-            else
-            {
-                ScoringStatus status = Run(plan.Scorer, part, plan.Rows, scores[done..], trace);
-                if (status != ScoringStatus.Scored)
-                {
-                    // It gets nothing more until its retry; the same rows are dispatched again.
-                    dispatch.Failed(plan, Causes[(int)status], now);
-                    continue;
-                }
-                step = new LadderStep(plan.Cause.IsEmpty ? 0 : 1, plan.Cause, plan.Scorer);
-            }
-            dispatch.Answered(plan, now);
+            int features = _scorers[plan.Scorer].FeatureCount;
+            // What a device came to nothing with is dispatched again; it gets nothing more until its retry.
+            if (!TryStep(dispatch, plan, rows.Slice(done * features, plan.Rows * features), scores.Slice(done, plan.Rows), now, out LadderStep step)) { continue; }
             done += plan.Rows;
             now += plan.Micros;
             trace.Add(done, step);
         }
     }
 
+    private bool TryStep(DeviceDispatch dispatch, in DispatchStep plan, ReadOnlySpan<float> rows, Span<float> scores, long now, out LadderStep step)
+    {
+        if (plan.IsProcessor)
+        {
+            step = Walk(plan.Scorer, rows, plan.Rows, scores, plan.Cause);
+            dispatch.Answered(plan, now);
+            return true;
+        }
+        step = new LadderStep(plan.Cause.IsEmpty ? 0 : 1, plan.Cause, plan.Scorer);
+        ScoringStatus status = plan.IsHedged && _scorers[plan.Scorer] is IHedgedScorer { CanBeLeft: true } device && plan.Rows <= device.BatchSizeMax
+            ? Hedged(device, plan, rows, scores, dispatch.WaitMicros(plan, now), ref step)
+            : Run(plan.Scorer, rows, plan.Rows, scores);
+        if (status == ScoringStatus.Scored) { dispatch.Answered(plan, now); }
+        else { dispatch.Failed(plan, status, now); }
+        return status == ScoringStatus.Scored || step.Scorer != plan.Scorer;
+    }
+
+    /// <summary>
+    /// On the device, and on the processor as well once the device is late. The processor computes on this thread: whoever comes
+    /// back from it has an answer, and the device's, if that has come meanwhile, came first.
+    /// </summary>
+    /// <param name="step">Becomes the processor's when its answer is taken.</param>
+    /// <returns>What became of the device.</returns>
+    private ScoringStatus Hedged(IHedgedScorer device, in DispatchStep plan, ReadOnlySpan<float> rows, Span<float> scores, long waitMicros, ref LadderStep step)
+    {
+        ScoringStatus status = device.Score(rows, plan.Rows, scores, waitMicros);
+        if (status != ScoringStatus.DeviceLate) { return status; }
+        LadderStep hedge = Walk(plan.HedgeScorer, rows, plan.Rows, scores, Causes[(int)status]);
+        bool isAnswered = hedge.Rung < LadderStep.RulesOnly;
+        status = device.TakeLate(scores, isWaiting: !isAnswered);
+        if (status == ScoringStatus.Scored || !isAnswered) { return status; }
+        if (status == ScoringStatus.DeviceLate) { device.Leave(); }
+        step = hedge with { Cause = Causes[(int)status] };
+        return status;
+    }
+
     /// <summary>From one scorer on, down the ladder.</summary>
-    private LadderStep Walk(int first, ReadOnlySpan<float> rows, int count, Span<float> scores, ReadOnlyMemory<byte> cause, ScoringTrace? trace)
+    private LadderStep Walk(int first, ReadOnlySpan<float> rows, int count, Span<float> scores, ReadOnlyMemory<byte> cause)
     {
         for (int i = first; i < _scorers.Length; i++)
         {
-            ScoringStatus status = Run(i, rows, count, scores, trace);
+            ScoringStatus status = Run(i, rows, count, scores);
             if (status == ScoringStatus.Scored) { return new LadderStep(cause.IsEmpty ? 0 : 1, cause, i); }
             cause = Causes[(int)status];
         }
@@ -94,17 +117,14 @@ public sealed class ModelLadder
         return new LadderStep(LadderStep.RulesOnly, cause, -1);
     }
 
-    private ScoringStatus Run(int index, ReadOnlySpan<float> rows, int count, Span<float> scores, ScoringTrace? trace)
+    private ScoringStatus Run(int index, ReadOnlySpan<float> rows, int count, Span<float> scores)
     {
         IScorer scorer = _scorers[index];
         ScoringStatus status = ScoringStatus.Scored;
         for (int first = 0; first < count && status == ScoringStatus.Scored; first += scorer.BatchSizeMax)
         {
             int rowsNow = Math.Min(scorer.BatchSizeMax, count - first);
-            double before = scorer.BusyMicros;
             status = scorer.Score(rows.Slice(first * scorer.FeatureCount, rowsNow * scorer.FeatureCount), rowsNow, scores.Slice(first, rowsNow));
-            long micros = (long)Math.Round(scorer.BusyMicros - before);
-            if (micros > 0) { trace?.Runs.Add(new ScorerRun(index, rowsNow, scorer.Padded(rowsNow), micros, status == ScoringStatus.Scored ? RunFate.Used : RunFate.Failed)); }
         }
         return status;
     }

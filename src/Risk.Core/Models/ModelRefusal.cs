@@ -27,6 +27,9 @@ public static class ModelCodes
     /// <summary>The device did not answer in the time that a batch is given, and did not fail either.</summary>
     public const string DeviceHung = "DEVICE_HUNG";
 
+    /// <summary>The device had not answered when another had to begin for the deadline's sake, and the other was first.</summary>
+    public const string DeviceLate = "DEVICE_LATE";
+
     /// <summary>The forest carries no cover (sample weight a node), without which TreeSHAP has no meaning.</summary>
     public const string CoverMissing = "EXPLANATION_COVER_MISSING";
 }

@@ -1,5 +1,3 @@
-using Risk.Core.Costs;
-
 namespace Risk.Core.Models;
 
 /// <summary>When the rows of a batch came and are due, and what time it is; microseconds of the host's clock.</summary>
@@ -14,22 +12,13 @@ public readonly record struct ScoringDemand(long NowMicros, long OldestIngestMic
 /// <param name="End">Behind the last of them; they begin where the part before ends.</param>
 public readonly record struct ScoredPart(int End, LadderStep Step);
 
-/// <summary>One call of a scorer.</summary>
-/// <param name="Scorer">Its place on the ladder.</param>
-/// <param name="Micros">That it was busy for.</param>
-public readonly record struct ScorerRun(int Scorer, int Rows, int PaddedRows, long Micros, RunFate Fate);
-
-/// <summary>Who scored a batch, for its records and its costs. Reused: it allocates nothing once it has grown.</summary>
+/// <summary>Who scored a batch, for its records. Reused: it allocates nothing once it has grown.</summary>
 public sealed class ScoringTrace
 {
     private readonly List<ScoredPart> _parts = new(4);
-    private readonly List<ScorerRun> _runs = new(4);
 
     /// <summary>In the order of the rows; together all of them.</summary>
     public IReadOnlyList<ScoredPart> Parts => _parts;
-
-    /// <summary>Every call that took time, failed ones too.</summary>
-    public List<ScorerRun> Runs => _runs;
 
     /// <summary>The step that row <paramref name="k"/> was scored on.</summary>
     /// <param name="part">Where to look first: 0 with the first row, kept by whoever asks for one row after the other.</param>
@@ -46,9 +35,5 @@ public sealed class ScoringTrace
         else { _parts.Add(new ScoredPart(end, step)); }
     }
 
-    internal void Clear()
-    {
-        _parts.Clear();
-        _runs.Clear();
-    }
+    internal void Clear() => _parts.Clear();
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using Risk.Core.Costs;
 using Risk.Core.Models;
 
 namespace Risk.Inference.Devices;
@@ -24,8 +25,13 @@ public readonly record struct DeviceRetry(TimeSpan First, TimeSpan Longest)
 /// to open a new session begin again when it comes back: two threads in a driver that has hung make nothing better. A batch that
 /// waits for another session of the device gives up after two seconds and is scored elsewhere, without a loss being counted.
 /// </para>
+/// <para>
+/// Where runs have that bound they also have a thread of their own, so one that is late can be left (<see cref="IHedgedScorer"/>):
+/// it keeps the session and the device until it comes back, somebody waits for it in the background, and the bound holds for it as
+/// for any other.
+/// </para>
 /// </summary>
-public sealed class DeviceSession : IScorer
+public sealed class DeviceSession : IHedgedScorer
 {
     // A batch that waits longer for another session of its device is late anyway, and is scored elsewhere.
     private const int BusyMillisMax = 2000;
@@ -42,12 +48,15 @@ public sealed class DeviceSession : IScorer
     private readonly CancellationTokenSource _closing = new();
     private readonly Lock _gate = new(); // of what follows, and of notices: they come one at a time, a loss before its return
     private OnnxSession? _session;
-    private Task _recovery = Task.CompletedTask;
+    private Task _recovery = Task.CompletedTask, _left = Task.CompletedTask;
     private bool _isDisposed;
+    private volatile ScoringStatus _lostAs; // why there is no session
+    private volatile bool _isLeft; // a run that nobody wants any more is under way
+    private (OnnxSession Session, int Count, long StartedAt) _late;
 
-    private DeviceSession(AcceleratorDevice device, DeviceModel model, OnnxSession session, TimeProvider clock, DeviceRetry retry, Action<DeviceRefusal> notify)
+    private DeviceSession(AcceleratorDevice device, DeviceModel model, OnnxSession session, DeviceStatistics statistics, TimeProvider clock, DeviceRetry retry, Action<DeviceRefusal> notify)
     {
-        (_device, _model, _session, _clock, _retry, _notify) = (device, model, session, clock, retry, notify);
+        (_device, _model, _session, Statistics, _clock, _retry, _notify) = (device, model, session, statistics, clock, retry, notify);
         Bound(session);
         BatchSizeMax = session.BatchSizeMax;
         _sizes = [.. session.Sizes];
@@ -73,15 +82,18 @@ public sealed class DeviceSession : IScorer
 
     public AcceleratorDevice Accelerator => _device;
 
-    public DeviceStatistics Statistics { get; } = new();
+    public DeviceStatistics Statistics { get; }
 
     /// <inheritdoc/>
     public bool IsUp => Statistics.IsUp;
 
     /// <inheritdoc/>
-    public double BusyMicros => Statistics.BusyMicros;
+    public bool CanBeLeft => _device.RunMillisMax > 0;
 
     /// <inheritdoc/>
+    public ScoringStatus Standing => _isLeft ? ScoringStatus.DeviceLate : IsUp ? ScoringStatus.Scored : _lostAs;
+
+    /// <summary>Rows that are computed for so many.</summary>
     public int Padded(int count)
     {
         foreach (int size in _sizes)
@@ -101,12 +113,16 @@ public sealed class DeviceSession : IScorer
         AcceleratorDevice device, DeviceModel model, int batchSizeMax, TimeProvider clock, DeviceRetry retry, Action<DeviceRefusal> notify,
         [NotNullWhen(true)] out DeviceSession? session, [NotNullWhen(false)] out DeviceRefusal? refusal)
     {
-        session = TryOpen(device, model, batchSizeMax, out OnnxSession? opened, out refusal) ? new DeviceSession(device, model, opened, clock, retry, notify) : null;
+        var statistics = new DeviceStatistics();
+        session = TryOpen(device, model, batchSizeMax, out OnnxSession? opened, out refusal, statistics) ? new DeviceSession(device, model, opened, statistics, clock, retry, notify) : null;
         return session is not null;
     }
 
     /// <summary>One session, opened, warmed up and checked.</summary>
-    internal static bool TryOpen(AcceleratorDevice device, DeviceModel model, int batchSizeMax, [NotNullWhen(true)] out OnnxSession? session, [NotNullWhen(false)] out DeviceRefusal? refusal)
+    /// <param name="statistics">Counts what the device does for it.</param>
+    internal static bool TryOpen(
+        AcceleratorDevice device, DeviceModel model, int batchSizeMax,
+        [NotNullWhen(true)] out OnnxSession? session, [NotNullWhen(false)] out DeviceRefusal? refusal, DeviceStatistics? statistics = null)
     {
         refusal = null;
         if (!OnnxSession.TryOpen(model.Onnx, model.FeatureCount, model.OutputName, batchSizeMax, device, out session, out ModelRefusal? fault))
@@ -114,9 +130,11 @@ public sealed class DeviceSession : IScorer
             refusal = new DeviceRefusal(device.Name, fault.Code, fault.Reason);
             return false;
         }
+        long startedAt = Stopwatch.GetTimestamp();
         try
         {
             refusal = Check(device, model, session);
+            statistics?.Ran(startedAt, 1, 1, RunFate.WarmUp);
             if (refusal is null) { return true; }
         }
         catch
@@ -136,25 +154,67 @@ public sealed class DeviceSession : IScorer
     }
 
     /// <inheritdoc/>
-    public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
+    public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores) => Score(rows, count, scores, long.MaxValue);
+
+    /// <inheritdoc/>
+    public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores, long waitMicros)
     {
         ScorerArguments.Check(this, rows, count, scores);
         OnnxSession? session = Volatile.Read(ref _session);
-        if (session is null)
+        if (session is null || _isLeft)
         {
-            Statistics.Failed(null);
-            return ScoringStatus.DeviceLost;
+            Statistics.Refused();
+            return session is null ? ScoringStatus.DeviceLost : ScoringStatus.DeviceLate;
         }
         long startedAt = Stopwatch.GetTimestamp();
-        ScoringStatus status = session.Score(rows, count, scores);
-        if (status == ScoringStatus.Scored)
+        ScoringStatus status = session.Score(rows, count, scores, waitMicros == long.MaxValue ? TimeSpan.MaxValue : TimeSpan.FromMicroseconds(Math.Max(0, waitMicros)));
+        if (status == ScoringStatus.DeviceLate)
         {
-            Statistics.Scored(startedAt, count);
+            _late = (session, count, startedAt);
+            Statistics.Hedged();
             return status;
         }
-        Statistics.Failed(startedAt);
-        if (status == ScoringStatus.DeviceHung || (status == ScoringStatus.DeviceLost && !session.WasBusy)) { Lose(session, status); }
+        Ended(session, status, count, startedAt, RunFate.Used);
         return status;
+    }
+
+    /// <inheritdoc/>
+    public ScoringStatus TakeLate(Span<float> scores, bool isWaiting)
+    {
+        (OnnxSession session, int count, long startedAt) = _late;
+        ScoringStatus status = session.Await(isWaiting ? TimeSpan.MaxValue : TimeSpan.Zero);
+        if (status == ScoringStatus.DeviceLate) { return status; }
+        if (status == ScoringStatus.Scored) { status = session.Read(count, scores); }
+        Ended(session, status, count, startedAt, RunFate.Used);
+        return status;
+    }
+
+    /// <inheritdoc/>
+    public void Leave()
+    {
+        _isLeft = true;
+        Statistics.Left();
+        // It may be waited for as long as a run is bounded: no thread of the pool's.
+        _left = Task.Factory.StartNew(AwaitLeft, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    private void AwaitLeft()
+    {
+        try
+        {
+            (OnnxSession session, int count, long startedAt) = _late;
+            Ended(session, session.Await(TimeSpan.MaxValue), count, startedAt, RunFate.HedgeLost);
+        }
+        finally
+        {
+            _isLeft = false; // last: whoever sees it free finds it as the run has left it
+        }
+    }
+
+    private void Ended(OnnxSession session, ScoringStatus status, int count, long startedAt, RunFate fate)
+    {
+        Statistics.Ran(startedAt, count, Padded(count), status == ScoringStatus.Scored ? fate : RunFate.Failed);
+        if (status == ScoringStatus.DeviceHung || (status == ScoringStatus.DeviceLost && !session.WasBusy)) { Lose(session, status); }
     }
 
     /// <summary>Ends the device's session as its loss would, for drills; recovery runs as always. On any thread.</summary>
@@ -175,6 +235,7 @@ public sealed class DeviceSession : IScorer
         }
         _closing.Cancel();
         Interlocked.Exchange(ref _session, null)?.Dispose();
+        _left.Wait(s_closeMax);
         if (recovery.Wait(s_closeMax)) { _closing.Dispose(); }
     }
 
@@ -184,6 +245,7 @@ public sealed class DeviceSession : IScorer
         {
             // Dispose ends the session itself.
             if (_isDisposed || !ReferenceEquals(_session, session)) { return; }
+            _lostAs = status;
             Volatile.Write(ref _session, null);
             Statistics.Lost(isHung: status == ScoringStatus.DeviceHung);
             _recovery = Task.Run(() => Recover(session));
@@ -212,7 +274,7 @@ public sealed class DeviceSession : IScorer
             try
             {
                 await Task.Delay(wait, _clock, _closing.Token);
-                if (TryOpen(_device, _model, BatchSizeMax, out OnnxSession? session, out DeviceRefusal? refusal))
+                if (TryOpen(_device, _model, BatchSizeMax, out OnnxSession? session, out DeviceRefusal? refusal, Statistics))
                 {
                     Resume(session);
                     return;

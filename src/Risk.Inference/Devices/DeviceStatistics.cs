@@ -1,20 +1,33 @@
 using System.Diagnostics;
+using Risk.Core.Costs;
 
 namespace Risk.Inference.Devices;
 
-/// <summary>What a scorer has done so far. One thread writes, any thread reads.</summary>
+/// <summary>What a scorer has done so far: the one count that metrics, costs and reports look at. Any thread may read; a run is told of by one thread at a time.</summary>
 public sealed class DeviceStatistics
 {
-    private static readonly double s_microsPerTick = 1e6 / Stopwatch.Frequency;
+    private static readonly long s_ticksPerMicro = Math.Max(1, Stopwatch.Frequency / 1_000_000);
 
-    private long _batches, _rows, _failures, _losses, _hangs, _recoveries, _ticks, _requestTicks, _failedTicks;
+    private readonly Lock _gate = new();
+    private DeviceUse _use;
+    private long _restTicks; // of the runs so far, what is less than a microsecond
+    private long _batches, _rows, _failures, _losses, _hangs, _recoveries, _hedges, _hedgesLost, _requestMicros;
     private volatile int _lastBatch;
-    private volatile bool _isUp = true;
+    private volatile bool _isUp = true, _isWarmingUp;
 
-    /// <summary>Batches that were scored.</summary>
+    /// <summary>Every run, with the time it took, by what became of it; for <see cref="DeviceMeter"/>.</summary>
+    public DeviceUse Use
+    {
+        get
+        {
+            lock (_gate) { return _use; }
+        }
+    }
+
+    /// <summary>Batches whose scores were used.</summary>
     public long Batches => Volatile.Read(ref _batches);
 
-    /// <summary>Rows that were scored.</summary>
+    /// <summary>Rows whose scores were used.</summary>
     public long Rows => Volatile.Read(ref _rows);
 
     /// <summary>Batches that came to nothing, for whatever reason; those offered while the device was down among them.</summary>
@@ -29,39 +42,60 @@ public sealed class DeviceStatistics
     /// <inheritdoc cref="Losses"/>
     public long Recoveries => Volatile.Read(ref _recoveries);
 
+    /// <summary>Batches that were run elsewhere too, because this device was late with them.</summary>
+    public long Hedges => Volatile.Read(ref _hedges);
+
+    /// <summary>Of the hedges, those where the other's answer was taken.</summary>
+    public long HedgesLost => Volatile.Read(ref _hedgesLost);
+
     /// <summary>Rows of the last batch.</summary>
     public int LastBatch => _lastBatch;
 
     public bool IsUp => _isUp;
 
-    /// <summary>Time in calls that were scored.</summary>
-    public double ComputeMicros => Volatile.Read(ref _ticks) * s_microsPerTick;
+    /// <summary>Set while the runs are nobody's batches: <see cref="RunFate.WarmUp"/>, and no batch or row is counted.</summary>
+    public bool IsWarmingUp
+    {
+        get => _isWarmingUp;
+        set => _isWarmingUp = value;
+    }
+
+    /// <summary>Time in calls whose scores were used.</summary>
+    public double ComputeMicros => Use.UsedMicros + Use.PaddingMicros;
 
     /// <summary>The same, once for each row of a call: what all the rows together waited for the device.</summary>
-    public double RequestMicros => Volatile.Read(ref _requestTicks) * s_microsPerTick;
+    public double RequestMicros => Volatile.Read(ref _requestMicros);
 
     /// <summary>Time in calls that came to nothing: it passed, and was paid for, all the same.</summary>
-    public double FailedMicros => Volatile.Read(ref _failedTicks) * s_microsPerTick;
+    public double FailedMicros => Use.FailedMicros;
 
-    /// <summary>Time in all calls.</summary>
-    public double BusyMicros => (Volatile.Read(ref _ticks) + Volatile.Read(ref _failedTicks)) * s_microsPerTick;
-
-    internal void Scored(long startedAt, int rows)
+    /// <summary>One run that is over.</summary>
+    /// <param name="startedAt"><see cref="Stopwatch.GetTimestamp"/>.</param>
+    internal void Ran(long startedAt, int rows, int paddedRows, RunFate fate)
     {
         long ticks = Stopwatch.GetTimestamp() - startedAt;
-        Volatile.Write(ref _ticks, _ticks + ticks);
-        Volatile.Write(ref _requestTicks, _requestTicks + (ticks * rows));
-        Volatile.Write(ref _rows, _rows + rows);
-        Volatile.Write(ref _batches, _batches + 1);
-        _lastBatch = rows;
+        fate = fate == RunFate.Used && _isWarmingUp ? RunFate.WarmUp : fate;
+        lock (_gate)
+        {
+            (long micros, _restTicks) = Math.DivRem(ticks + _restTicks, s_ticksPerMicro);
+            _use = _use.With(micros, Math.Max(1, rows), Math.Max(1, paddedRows), fate);
+            if (fate == RunFate.Used)
+            {
+                _requestMicros += micros * rows;
+                _rows += rows;
+                _batches++;
+                _lastBatch = rows;
+            }
+            else if (fate == RunFate.Failed) { _failures++; }
+        }
     }
 
-    /// <param name="startedAt">Of the call, <see cref="Stopwatch.GetTimestamp"/>; null where the device was not even asked.</param>
-    internal void Failed(long? startedAt)
-    {
-        if (startedAt is { } start) { Volatile.Write(ref _failedTicks, _failedTicks + Stopwatch.GetTimestamp() - start); }
-        Volatile.Write(ref _failures, _failures + 1);
-    }
+    /// <summary>A batch that the device was not even asked for.</summary>
+    internal void Refused() => Interlocked.Increment(ref _failures);
+
+    internal void Hedged() => Interlocked.Increment(ref _hedges);
+
+    internal void Left() => Interlocked.Increment(ref _hedgesLost);
 
     internal void Lost(bool isHung)
     {

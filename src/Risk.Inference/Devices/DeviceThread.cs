@@ -30,7 +30,7 @@ internal sealed class DeviceThread : IDisposable
 
     /// <summary>Runs the lane; false when it has not come back in time: then only <see cref="TryWait"/> and <see cref="TryAbandon"/> may follow.</summary>
     /// <param name="isSuccess">What <see cref="SessionLane.Run"/> said.</param>
-    public bool TryRun(SessionLane lane, int millisMax, out bool isSuccess)
+    public bool TryRun(SessionLane lane, TimeSpan max, out bool isSuccess)
     {
         lock (_monitor)
         {
@@ -40,21 +40,22 @@ internal sealed class DeviceThread : IDisposable
             _isGiven = true;
             Monitor.Pulse(_monitor);
         }
-        return TryWait(millisMax, out isSuccess);
+        return TryWait(max, out isSuccess);
     }
 
-    /// <summary>Waits on for a run that was given.</summary>
-    public bool TryWait(int millisMax, out bool isSuccess)
+    /// <summary>Waits on for a run that was given; with no time left, it only looks.</summary>
+    public bool TryWait(TimeSpan max, out bool isSuccess)
     {
-        Spin(ref _isDone, s_waitTicks);
-        long deadline = Environment.TickCount64 + millisMax;
+        long startedAt = Stopwatch.GetTimestamp();
+        Spin(ref _isDone, Math.Min(s_waitTicks, (long)(max.TotalSeconds * Stopwatch.Frequency)));
         lock (_monitor)
         {
             while (!_isDone)
             {
-                long left = deadline - Environment.TickCount64;
-                if (left <= 0) { break; }
-                Monitor.Wait(_monitor, (int)Math.Min(left, int.MaxValue));
+                TimeSpan left = max - Stopwatch.GetElapsedTime(startedAt);
+                if (left <= TimeSpan.Zero) { break; }
+                // It counts in whole milliseconds.
+                Monitor.Wait(_monitor, Math.Max(1, (int)Math.Min(left.TotalMilliseconds, int.MaxValue)));
             }
             isSuccess = _isDone && _isSuccess;
             return _isDone;

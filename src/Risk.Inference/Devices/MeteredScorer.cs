@@ -1,9 +1,10 @@
 using System.Diagnostics;
+using Risk.Core.Costs;
 using Risk.Core.Models;
 
 namespace Risk.Inference.Devices;
 
-/// <summary>Counts what another scorer does, for metrics and cost; two reads of the clock a batch.</summary>
+/// <summary>Counts what another scorer does, for metrics; two reads of the clock a batch.</summary>
 public sealed class MeteredScorer(IScorer scorer) : IScorer
 {
     public DeviceStatistics Statistics { get; } = new();
@@ -27,17 +28,11 @@ public sealed class MeteredScorer(IScorer scorer) : IScorer
     public bool IsUp => scorer.IsUp;
 
     /// <inheritdoc/>
-    public double BusyMicros => Statistics.BusyMicros;
-
-    /// <inheritdoc/>
-    public int Padded(int count) => scorer.Padded(count);
-
-    /// <inheritdoc/>
     public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
     {
         long startedAt = Stopwatch.GetTimestamp();
         ScoringStatus status = scorer.Score(rows, count, scores);
-        if (status == ScoringStatus.Scored) { Statistics.Scored(startedAt, count); } else { Statistics.Failed(startedAt); }
+        Statistics.Ran(startedAt, count, count, status == ScoringStatus.Scored ? RunFate.Used : RunFate.Failed);
         return status;
     }
 

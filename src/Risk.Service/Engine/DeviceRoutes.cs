@@ -18,16 +18,15 @@ public sealed class DeviceRoutes
 {
     private readonly List<DeviceRefusal> _refusals = [];
     private readonly List<string> _notes = [];
-    private readonly DeviceMeter?[] _meterOfScorer;
+    private readonly List<DeviceMeter> _meters = [];
     private readonly List<(RoutedDevice Device, IScorer Scorer, int Place)> _routed = [];
 
-    private DeviceRoutes(int scorers) => _meterOfScorer = new DeviceMeter?[scorers];
+    private DeviceRoutes()
+    {
+    }
 
-    /// <summary>For a ledger: one for each accelerator that costs something by itself.</summary>
-    public IReadOnlyList<DeviceMeter> Meters => [.. _meterOfScorer.OfType<DeviceMeter>()];
-
-    /// <summary>By place on the ladder; null for the processor and what runs on it.</summary>
-    internal IReadOnlyList<DeviceMeter?> MeterOfScorer => _meterOfScorer;
+    /// <summary>For a ledger: one for each accelerator that costs something by itself, by what its session has counted.</summary>
+    public IReadOnlyList<DeviceMeter> Meters => _meters;
 
     /// <summary>Null: devices are tried in the ladder's order.</summary>
     public DeviceDispatch? Dispatch { get; private set; }
@@ -40,10 +39,11 @@ public sealed class DeviceRoutes
 
     /// <summary>Prices and profiles of the model's devices, measured where that is needed; a second or so with accelerators, nothing without.</summary>
     /// <param name="batchSizeMax">Rows of the largest micro-batch.</param>
-    public static DeviceRoutes Create(ServingModel model, RoutingOptions options, PriceBook book, MachinePrice machine, int batchSizeMax, DateOnly today, long nowMicros)
+    /// <param name="clock">The engine's, microseconds.</param>
+    public static DeviceRoutes Create(ServingModel model, RoutingOptions options, PriceBook book, MachinePrice machine, int batchSizeMax, DateOnly today, Func<long> clock)
     {
         IReadOnlyList<IScorer> scorers = model.Ladder.Scorers;
-        var routes = new DeviceRoutes(scorers.Count);
+        var routes = new DeviceRoutes();
         if (model.Devices.Count == 0) { return routes; }
         DeviceRates core = DeviceRates.OfCore(book, machine);
         var rates = new Dictionary<DeviceSession, DeviceRates>();
@@ -52,7 +52,7 @@ public sealed class DeviceRoutes
             DeviceSession session = model.Devices[place];
             if (routes.Rates(session, book, core, today) is not { } price) { continue; }
             rates.Add(session, price);
-            if (price != core) { routes._meterOfScorer[place] = new DeviceMeter(price, name: session.Device); }
+            if (price != core) { routes._meters.Add(new DeviceMeter(price, name: session.Device, use: () => session.Statistics.Use)); }
         }
         if (options.IsInOrder)
         {
@@ -60,6 +60,7 @@ public sealed class DeviceRoutes
             return routes;
         }
         int processor = model.Devices.Count;
+        using IDisposable warmingUp = model.WarmingUp();
         CostCurve cpu = routes.ProcessorCurve(model, scorers[processor], options, batchSizeMax);
         routes._routed.Add((new RoutedDevice(scorers[processor].Device, cpu, core, isElastic: true, machine.Cores), scorers[processor], processor));
         for (int place = 0; place < processor; place++)
@@ -69,7 +70,7 @@ public sealed class DeviceRoutes
             bool isSoftware = price == core;
             routes._routed.Add((new RoutedDevice(session.Device, curve, price, isElastic: isSoftware, hostCore: isSoftware ? null : core), session, place));
         }
-        routes.Dispatch = new DeviceDispatch(routes._routed, options.Router, options.Grade, options.DeadlineMicros, nowMicros);
+        routes.Dispatch = new DeviceDispatch(routes._routed, options.Router, options.Grade, options.DeadlineMicros, clock(), clock);
         return routes;
     }
 

@@ -58,7 +58,7 @@ public sealed class EmbeddedEngine : IDisposable
         ILabelSource? labels = options.Labels is null ? null : new FileLabels(options.Labels);
         var path = new ScoringPath(options.Definition, model.Champion, model.Ladder, model.Shap, labels, options.Keys.Secret, new RecordIdentity(options.SourceName, 0, "engine", ""));
         RoutingOptions routing = options.IsReproducible ? options.Routing with { IsInOrder = true } : options.Routing;
-        _routes = DeviceRoutes.Create(model, routing, options.Prices, options.Machine, options.Batches.SizeMax, DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime), _clock.NowMicros);
+        _routes = DeviceRoutes.Create(model, routing, options.Prices, options.Machine, options.Batches.SizeMax, DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime), () => _clock.NowMicros);
         model.Ladder.Dispatch = _routes.Dispatch;
         _ledger = options.IsReproducible ? CostLedger.Modelled(options.Prices, options.Machine, log.Size) : CostLedger.Measured(options.Prices, options.Machine, _routes.Meters);
         var snapshots = new StateSnapshots(OpenSnapshots(options.Directory, log), options.Definition, log, SnapshotEvery);
@@ -126,7 +126,7 @@ public sealed class EmbeddedEngine : IDisposable
         run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
         using var host = new Host(run.IsStrict, cancellation);
-        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _ledger, _routes.MeterOfScorer, _clock, run.IsReproducible);
+        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _ledger, _clock, run.IsReproducible);
         var reader = new SourceReader(_shard, pipeline, parser, _options.Batches, run, _clock, host.ShardFailed);
         try
         {

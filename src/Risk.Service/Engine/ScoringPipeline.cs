@@ -35,7 +35,6 @@ internal sealed class ScoringPipeline : IDisposable
 
     private readonly IPipelineHost _host;
     private readonly CostLedger _ledger;
-    private readonly IReadOnlyList<DeviceMeter?> _meterOfScorer;
     private readonly Lock _charging = new(); // the recording thread charges, others look
     private readonly EngineClock _clock;
     private readonly bool _isReproducible;
@@ -50,13 +49,11 @@ internal sealed class ScoringPipeline : IDisposable
     private long _wallBefore;
 
     /// <param name="batches">How many there are in all: the bound of everything in flight.</param>
-    /// <param name="meterOfScorer">The ledger's meters by place on the model's ladder; null for what runs on the processor. May be shorter.</param>
     /// <param name="isReproducible">Decisions are dated by their events, so that runs are equal to the byte.</param>
-    public ScoringPipeline(int batches, Func<ScoringBatch> create, IPipelineHost host, CostLedger ledger, IReadOnlyList<DeviceMeter?> meterOfScorer, EngineClock clock, bool isReproducible)
+    public ScoringPipeline(int batches, Func<ScoringBatch> create, IPipelineHost host, CostLedger ledger, EngineClock clock, bool isReproducible)
     {
         _host = host;
         _ledger = ledger;
-        _meterOfScorer = meterOfScorer;
         _clock = clock;
         _isReproducible = isReproducible;
         _costMethod = Encoding.ASCII.GetBytes(ledger.Method == CostMethod.Measured ? "measured" : "modelled");
@@ -160,7 +157,7 @@ internal sealed class ScoringPipeline : IDisposable
         ScoringBatch scoring = batch.Scoring;
         Shard shard = batch.Shard!;
         scoring.DecisionMicros = _isReproducible ? ScoringBatch.DatedByEvents : batch.Times.DecideEnd;
-        scoring.Cost = Charge(scoring);
+        scoring.Cost = Charge(scoring.Count);
         scoring.CostMethod = _costMethod;
         shard.Path.Record(scoring);
         foreach ((int row, long _) in scoring.Conflicts) { batch.Rejections.Add(TransactionParser.Reject(scoring.Transactions, row, ErrorCode.IdConflict)); }
@@ -189,19 +186,9 @@ internal sealed class ScoringPipeline : IDisposable
         }
     }
 
-    private Cost Charge(ScoringBatch scoring)
+    private Cost Charge(int decisions)
     {
-        lock (_charging)
-        {
-            if (_ledger.Method == CostMethod.Measured && _meterOfScorer.Count > 0)
-            {
-                foreach (ScorerRun run in scoring.Trace.Runs)
-                {
-                    if (run.Scorer < _meterOfScorer.Count) { _meterOfScorer[run.Scorer]?.Ran(run.Micros, run.Rows, run.PaddedRows, run.Fate); }
-                }
-            }
-            return ChargeTime(scoring.Count);
-        }
+        lock (_charging) { return ChargeTime(decisions); }
     }
 
     private Cost ChargeTime(int decisions)

@@ -84,6 +84,7 @@ public sealed class ServingModel : IDisposable
     {
         var path = new ScoringPath(definition, Champion, Ladder, Shap, null, new KeyedHash(new byte[KeyedHash.KeySize]), new RecordIdentity("", 0, "", ""));
         ScoringBatch batch = path.CreateBatch(WarmUpBatch);
+        using IDisposable warmingUp = WarmingUp();
         for (int n = 0; n < WarmUpRecords && source.TryRead(out SourceRecord record); n++)
         {
             if (record.Problem == ErrorCode.None) { parser.Parse(record.Bytes, record.LineNumber, Limits.EventTimeMax, batch.Transactions, out _); }
@@ -93,6 +94,9 @@ public sealed class ServingModel : IDisposable
             batch.Clear();
         }
     }
+
+    /// <summary>Until it is disposed of, what scorers do is nobody's decision: it costs, as warm-up, and is no batch in the metrics.</summary>
+    internal IDisposable WarmingUp() => new WarmUpScope([.. Scorers.Select(scorer => scorer.Statistics)]);
 
     public void Dispose()
     {
@@ -108,5 +112,18 @@ public sealed class ServingModel : IDisposable
         if (bundle.Golden.Check(session).Conforms) { return session; }
         session.Dispose();
         return null;
+    }
+
+    private sealed class WarmUpScope : IDisposable
+    {
+        private readonly DeviceStatistics[] _of;
+
+        public WarmUpScope(DeviceStatistics[] of)
+        {
+            _of = of;
+            Array.ForEach(_of, statistics => statistics.IsWarmingUp = true);
+        }
+
+        public void Dispose() => Array.ForEach(_of, statistics => statistics.IsWarmingUp = false);
     }
 }

@@ -29,6 +29,8 @@ internal static class DeviceMetrics
         Counter(text, "risk_device_losses_total", "Times that the device was lost.", devices.Select(d => (d.Labels, (double)d.Of.Losses)));
         Counter(text, "risk_device_hangs_total", "Of the losses, those where it neither answered nor failed in its time.", devices.Select(d => (d.Labels, (double)d.Of.Hangs)));
         Counter(text, "risk_device_recoveries_total", "Times that it came back.", devices.Select(d => (d.Labels, (double)d.Of.Recoveries)));
+        Counter(text, "risk_device_hedges_total", "Batches that were run on the processor too, because the device was late with them; lost where the processor's answer was first.",
+            devices.SelectMany(d => new[] { ($"{d.Labels},outcome=\"lost\"", (double)d.Of.HedgesLost), ($"{d.Labels},outcome=\"answered\"", (double)(d.Of.Hedges - d.Of.HedgesLost)) }));
         Counter(text, "nv_inference_request_success", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
         Counter(text, "nv_inference_count", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
         Counter(text, "nv_inference_exec_count", "Batches scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Batches)));
@@ -51,7 +53,7 @@ internal static class DeviceMetrics
             .. costs.Devices.SelectMany(device => new[] { ("active", device.Active), ("idle", device.Idle), ("waste", device.Waste) }
                 .Select(part => ($"device=\"{device.Name}\",part=\"{part.Item1}\"", part.Item2))),
         ];
-        Counter(text, "risk_device_energy_joules_total", "Energy of the device, at the site's meter: computing, idle, or for nothing (padding, failed runs).", parts.Select(p => (p.Labels, p.Cost.Joules)));
+        Counter(text, "risk_device_energy_joules_total", "Energy of the device, at the site's meter: computing, idle, or for nothing (padding, failed runs, lost hedges, warm-up).", parts.Select(p => (p.Labels, p.Cost.Joules)));
         Counter(text, "risk_device_cost_money_total", $"Cost of the device in {costs.Currency}, the same parts.", parts.Select(p => (p.Labels, (double)p.Cost.Money)));
         Counter(text, "nv_energy_consumption", "Energy of the accelerator, joules.", costs.Devices.Skip(1).Select(device => ($"device=\"{device.Name}\"", device.Total.Joules)));
     }

@@ -81,11 +81,11 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         BatchConfiguration batch = options.Configuration.Batch;
         RoutingOptions routing = options.Configuration.RoutingOptions(options.Profile);
         _batches = new BatchPolicy(batch.SizeMax, batch.DelayMaxMillis is { } millis ? (long)(millis * 1000) : BatchPolicy.DelayMaxOf(routing.Grade, routing.Router, routing.DeadlineMicros), RowDeadlineMicros: routing.DeadlineMicros);
-        _routes = DeviceRoutes.Create(model, routing, options.Prices, options.Machine, _batches.SizeMax, DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime), Clock.NowMicros);
+        _routes = DeviceRoutes.Create(model, routing, options.Prices, options.Machine, _batches.SizeMax, DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime), () => Clock.NowMicros);
         model.Ladder.Dispatch = _routes.Dispatch;
         _partitions = new PartitionHost?[partitionCount];
         _hasShared = partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0;
-        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), _routes.MeterOfScorer, Clock, isReproducible: false);
+        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), Clock, isReproducible: false);
         _costs = new LiveCosts(options.Configuration.Store.Directory, _pipeline.ReadCosts, Clock, Tell);
         options.Store.Overcame = Tell;
         foreach (string code in ServeFaults.Codes) { Counters.Declare("risk_faults_total", $"code=\"{code}\""); }

@@ -31,6 +31,26 @@ public sealed class CostLedgerTests
         Assert.Equal(ledger.Total, ledger.Active + ledger.Waste + ledger.Idle);
     }
 
+    [Fact]
+    public void RunsThatSomebodyElseCounts_AreChargedWheneverTheLedgerLooks_WarmUpToo()
+    {
+        var use = new DeviceUse().With(2_000_000, rows: 1, paddedRows: 1, RunFate.WarmUp); // before there was a ledger
+        var card = new DeviceMeter(DeviceRates.OfDevice(s_book, s_book.Devices[0], Tenure.Rented), use: () => use);
+        CostLedger ledger = CostLedger.Measured(s_book, s_book.Machines[0], card);
+        ledger.Charge(0, 1_000_000, 1);
+        use = use.With(3_000_000, rows: 3, paddedRows: 4, RunFate.Used).With(500_000, 1, 1, RunFate.HedgeLost);
+        ledger.Charge(0, 8_000_000, 0);
+
+        double second = card.Rates.OnPerHour.Value / 3600;
+        Assert.Equal((3, 5_500_000), (card.RunCount, card.BusyMicros));
+        Assert.Equal(second * 2, (double)card.WarmUp.Money, 1e-9);
+        Assert.Equal(second * 2.25, (double)card.Active.Money, 1e-9);
+        Assert.Equal(second * 0.5, (double)card.HedgesLost.Money, 1e-9);
+        Assert.Equal(second * 10, (double)card.Total.Money, 1e-9); // the two seconds before the ledger, and eight since
+        Assert.Equal(ledger.Total, ledger.Active + ledger.Waste + ledger.Idle);
+        Assert.Throws<InvalidOperationException>(() => card.Ran(1, 1, 1, RunFate.Used));
+    }
+
     [Theory]
     [InlineData(Tenure.Owned)]
     [InlineData(Tenure.Rented)]
@@ -105,7 +125,7 @@ public sealed class CostLedgerTests
                 for (int run = random.Next(4); run > 0; run--)
                 {
                     int rows = random.Next(1, 300);
-                    cards[random.Next(3)].Ran(random.Next(3_000), rows, rows + random.Next(200), (RunFate)random.Next(3));
+                    cards[random.Next(3)].Ran(random.Next(3_000), rows, rows + random.Next(200), (RunFate)random.Next(4));
                 }
                 int count = random.Next(4) == 0 ? 0 : random.Next(1, 200);
                 Cost cost = ledger.Charge(random.Next(5_000), random.Next(4_000), count);

@@ -28,8 +28,11 @@ public sealed class DeviceDispatchTests : IDisposable
         Assert.Equal([(5, 0, Cpu, "")], Score(5, Start));
         Assert.Equal([(60, 0, Card, "")], Score(60, Start));
         Assert.Equal([(64, 0, Card, ""), (70, 0, Cpu, "")], Score(70, Start));
+        _card.Batches.Clear();
+        _cpu.Batches.Clear();
         Assert.Equal([(128, 0, Card, ""), (133, 0, Cpu, "")], Score(133, Start));
-        Assert.Equal([(Card, 64, 64, RunFate.Used), (Card, 64, 64, RunFate.Used), (Cpu, 5, 5, RunFate.Used)], _trace.Runs.Select(r => (r.Scorer, r.Rows, r.PaddedRows, r.Fate)));
+        Assert.Equal([64, 64], _card.Batches);
+        Assert.Equal([5], _cpu.Batches);
         Assert.All(_scores[..133], (score, k) => Assert.Equal(k, score));
     }
 
@@ -38,7 +41,7 @@ public sealed class DeviceDispatchTests : IDisposable
     {
         _card.Status = ScoringStatus.OutputInvalid;
         Assert.Equal([(60, 1, Cpu, ModelCodes.OutputInvalid)], Score(60, Start));
-        Assert.Equal([(Card, RunFate.Failed), (Cpu, RunFate.Used)], _trace.Runs.Select(r => (r.Scorer, r.Fate)));
+        Assert.Equal((1, 1), (_card.Calls, _cpu.Calls));
         Assert.All(_scores[..60], (score, k) => Assert.Equal(k, score));
 
         _card.Status = ScoringStatus.Scored;
@@ -84,6 +87,80 @@ public sealed class DeviceDispatchTests : IDisposable
     }
 
     [Fact]
+    public void CardThatIsLate_IsHedged_AndGetsTheNextBatchOnceItHasComeBack()
+    {
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical);
+        _card.IsLate = true;
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceLate)], Score(60, Start, ladder, Start + 5_000));
+        Assert.All(_scores[..60], (score, k) => Assert.Equal(k, score));
+        // The processor needs 300 µs for them, and 200 are kept back.
+        Assert.Equal([4_500], _card.Waits);
+        Assert.Equal((1, 1), (_card.Left, _cpu.Calls));
+
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceLate)], Score(60, Start + Day, ladder, Start + Day + 5_000));
+        Assert.Equal([(5, 0, Cpu, "")], Score(5, Start + Day, ladder, Start + Day + 5_000)); // would have gone there anyway
+        Assert.Equal(1, _card.Calls);
+
+        _card.IsLate = false;
+        _card.Standing = ScoringStatus.Scored;
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start + Day + 1, ladder, Start + Day + 5_001));
+        Assert.Equal((1, 2), (_card.Left, _card.Calls));
+    }
+
+    [Fact]
+    public void LateAnswer_ThatComesBeforeTheHedges_IsTaken()
+    {
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical);
+        (_card.IsLate, _card.Meanwhile) = (true, ScoringStatus.Scored);
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start, ladder, Start + 5_000));
+        Assert.All(_scores[..60], (score, k) => Assert.Equal(k + 0.5f, score));
+        Assert.Equal((0, 1), (_card.Left, _cpu.Calls));
+    }
+
+    [Fact]
+    public void LateCard_ThatTurnsOutToBeLost_IsRetriedAsAnyLostOne_AndTheHedgeStands()
+    {
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical);
+        (_card.IsLate, _card.Meanwhile) = (true, ScoringStatus.DeviceHung);
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceHung)], Score(60, Start, ladder, Start + 5_000));
+        Assert.All(_scores[..60], (score, k) => Assert.Equal(k, score));
+        _card.IsLate = false;
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceHung)], Score(60, Start + 900_000, ladder));
+        Assert.Equal((0, 1, 2), (_card.Left, _card.Calls, _cpu.Calls));
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start + 2_000_000, ladder));
+    }
+
+    [Fact]
+    public void WhereTheHedgeHasNoScores_TheLateCardIsWaitedFor()
+    {
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical);
+        _cpu.Status = ScoringStatus.OutputInvalid;
+        _card.IsLate = true;
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start, ladder, Start + 5_000));
+        Assert.All(_scores[..60], (score, k) => Assert.Equal(k + 0.5f, score));
+    }
+
+    [Fact]
+    public void HedgeIsCountedDown_FromWhenTheBatchBegins()
+    {
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical, clock: () => Start + 1_000);
+        Score(60, Start, ladder, Start + 5_000);
+        Assert.Equal([3_500], _card.Waits);
+    }
+
+    [Fact]
+    public void WhereNoDeadlinePresses_NothingIsHedged()
+    {
+        _card.IsLate = true;
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start, Ladder(StreamGrade.LatencyCritical)));
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start, Ladder(StreamGrade.Bulk), Start + 5_000));
+        _card.CanBeLeft = false;
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start, Ladder(StreamGrade.LatencyCritical), Start + 5_000));
+        Assert.Empty(_card.Waits);
+        Assert.Equal(0, _cpu.Calls);
+    }
+
+    [Fact]
     public void CardThatEarnsNothing_IsSaidToBeNotWorthRunning_UntilItHasEarnedAStart()
     {
         DeviceDispatch dispatch = _ladder.Dispatch!;
@@ -113,6 +190,8 @@ public sealed class DeviceDispatchTests : IDisposable
             _card.Status = ScoringStatus.DeviceLost;
             Run(_ladder, 133, Start, long.MaxValue);
             Run(_ladder, 133, Start + 400_000_000, long.MaxValue);
+            _card.Batches.Clear();
+            _cpu.Batches.Clear();
         }
     }
 
@@ -137,14 +216,14 @@ public sealed class DeviceDispatchTests : IDisposable
         ladder.Score(_rows.AsSpan(0, count), count, _scores, new ScoringDemand(now, now, deadline), _trace);
     }
 
-    private ModelLadder Ladder(StreamGrade grade, long deadlineMicros = long.MaxValue)
+    private ModelLadder Ladder(StreamGrade grade, long deadlineMicros = long.MaxValue, Func<long>? clock = null)
     {
         var ladder = new ModelLadder(_card, _cpu);
         CostPoint Processor(int rows) => new(rows, 5 * rows, 5 * rows, 0, 5 * rows);
         CostPoint OnCard(int rows) => new(rows, 400, 400, 0, 50);
         var processor = new RoutedDevice("cpu", new CostCurve(new ModelCurve("m", "1", "v", null, [Processor(1), Processor(512)]), isPadded: false), s_core, isElastic: true);
         var card = new RoutedDevice("card", new CostCurve(new ModelCurve("m", "1", "v", null, [OnCard(8), OnCard(64)]), isPadded: true), s_core, isElastic: false, hostCore: s_core) { StartMicros = 1_000_000 };
-        ladder.Dispatch = new DeviceDispatch([(processor, _cpu, Cpu), (card, _card, Card)], new RouterOptions(GuardMicros: 200), grade, deadlineMicros, Start);
+        ladder.Dispatch = new DeviceDispatch([(processor, _cpu, Cpu), (card, _card, Card)], new RouterOptions(GuardMicros: 200), grade, deadlineMicros, Start, clock);
         return ladder;
     }
 
@@ -154,26 +233,62 @@ public sealed class DeviceDispatchTests : IDisposable
         return DeviceRates.OfCore(book, book.Machines[0]);
     }
 
-    /// <summary>Gives each row itself as its score.</summary>
-    private sealed class FakeScorer(string device, int batchSizeMax) : IScorer
+    /// <summary>Gives each row itself as its score; when it was late, a half more.</summary>
+    private sealed class FakeScorer(string device, int batchSizeMax) : IHedgedScorer
     {
+        private readonly float[] _late = new float[batchSizeMax];
+        private int _lateCount;
+
         public string ExecutionProvider => "fake";
         public string Device => device;
         public int FeatureCount => 1;
         public int BatchSizeMax => batchSizeMax;
-        public bool IsUp { get; set; } = true;
-        public double BusyMicros { get; private set; }
+        public bool IsUp
+        {
+            get => Standing == ScoringStatus.Scored;
+            set => Standing = value ? ScoringStatus.Scored : ScoringStatus.DeviceLost;
+        }
+        public ScoringStatus Standing { get; set; }
         public int Calls { get; private set; }
+        public List<int> Batches { get; } = new(8);
         public ScoringStatus Status { get; set; }
 
-        public int Padded(int count) => batchSizeMax == 64 ? count <= 8 ? 8 : 64 : count;
+        public bool CanBeLeft { get; set; } = true;
+        public bool IsLate { get; set; }
+        /// <summary>What has become of a late batch when its hedge is done.</summary>
+        public ScoringStatus Meanwhile { get; set; } = ScoringStatus.DeviceLate;
+        public List<long> Waits { get; } = [];
+        public int Left { get; private set; }
 
         public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
         {
             Calls++;
-            BusyMicros += 10;
+            Batches.Add(count);
             if (Status == ScoringStatus.Scored) { rows[..count].CopyTo(scores); }
             return Status;
+        }
+
+        public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores, long waitMicros)
+        {
+            Waits.Add(waitMicros);
+            if (!IsLate) { return Score(rows, count, scores); }
+            Calls++;
+            rows[..count].CopyTo(_late);
+            _lateCount = count;
+            return ScoringStatus.DeviceLate;
+        }
+
+        public ScoringStatus TakeLate(Span<float> scores, bool isWaiting)
+        {
+            ScoringStatus status = isWaiting ? ScoringStatus.Scored : Meanwhile;
+            for (int i = 0; status == ScoringStatus.Scored && i < _lateCount; i++) { scores[i] = _late[i] + 0.5f; }
+            return status;
+        }
+
+        public void Leave()
+        {
+            Left++;
+            Standing = ScoringStatus.DeviceLate;
         }
 
         public void Dispose()
