@@ -119,7 +119,10 @@ internal sealed class TestCluster : IDisposable
         return output;
     }
 
-    /// <summary>Each event once in the store; every log's rows have the root of its last commit, by RFC 6962 itself.</summary>
+    /// <summary>
+    /// Each event once in the store; every log's rows have the root of its last commit, and their beginnings those of every checkpoint
+    /// that was ever published, by RFC 6962 itself; no key in what the processes said.
+    /// </summary>
     public void AssertOneDecisionEach(long count)
     {
         using var connection = new NpgsqlConnection(Owner);
@@ -128,6 +131,11 @@ internal sealed class TestCluster : IDisposable
         {
             byte[][] records = [.. connection.Query<byte[]>("SELECT record FROM risk.entry WHERE log = @log ORDER BY sequence", new { log })];
             Assert.Equal(root, RootOf(records));
+            foreach (byte[] note in connection.Query<byte[]>("SELECT note FROM risk.checkpoint WHERE log = @log", new { log }))
+            {
+                Assert.True(SignedNote.TryParse(note, out SignedNote? signed) & Checkpoint.TryParse(signed!.Text, out Checkpoint? checkpoint));
+                Assert.Equal(checkpoint!.RootHash, RootOf(records.AsSpan(0, (int)checkpoint.Size)));
+            }
             foreach (byte[] bytes in records)
             {
                 Assert.Equal(RecordFault.None, DecisionRecordCodec.Read(bytes, out DecisionRecord record));
@@ -135,6 +143,9 @@ internal sealed class TestCluster : IDisposable
             }
         }
         Assert.Equal(count, stored.Count);
+        string said = Errors;
+        IEnumerable<byte[]> keys = Directory.EnumerateFiles(KeyFolder, "*.key", SearchOption.AllDirectories).Select(File.ReadAllBytes);
+        Assert.All(keys.SelectMany(key => new[] { Convert.ToHexStringLower(key), Convert.ToBase64String(key), Encoding.UTF8.GetString(key).Trim() }), key => Assert.False(said.Contains(key, StringComparison.OrdinalIgnoreCase), "a key was told"));
     }
 
     private static byte[] RootOf(ReadOnlySpan<byte[]> records)

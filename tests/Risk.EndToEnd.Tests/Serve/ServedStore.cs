@@ -20,6 +20,9 @@ internal abstract class ServedStore
     /// <summary>Where the partition's newest published checkpoint is, once there is one.</summary>
     public abstract string PublishedCheckpoint(string directory, int partition);
 
+    /// <summary>Every checkpoint of the partition that the store itself keeps.</summary>
+    public virtual IEnumerable<byte[]> Checkpoints(int partition) => [];
+
     /// <summary>These are all the entries that the store itself tells of, under the root that it tells.</summary>
     public virtual void AssertIs(int partition, long size, string rootHash)
     {
@@ -80,6 +83,12 @@ internal sealed class ServedPostgres : ServedStore, IDisposable
         JsonElement export = RiskProcess.RunInside("log", "export", "--database", $"env:{_name}", "--partition", partition.ToString(CultureInfo.InvariantCulture), "--out", folder, "--json").Succeeded().Json;
         Assert.Equal(0, export.GetProperty("notCovered").GetInt64());
         return folder;
+    }
+
+    public override IEnumerable<byte[]> Checkpoints(int partition)
+    {
+        using NpgsqlConnection connection = Connect();
+        return connection.Query<byte[]>("SELECT note FROM risk.checkpoint JOIN risk.decision_log USING (log) WHERE partition = @partition AND size > 0", new { partition }).AsList();
     }
 
     public override void AssertIs(int partition, long size, string rootHash)

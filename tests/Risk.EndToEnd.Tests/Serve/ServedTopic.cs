@@ -234,7 +234,9 @@ internal sealed class ServedTopic : IDisposable
             }
             JsonElement verified = RiskProcess.RunInside("verify", folder, "--json").Succeeded().Json;
             _store.AssertIs(partition, verified.GetProperty("size").GetInt64(), verified.GetProperty("rootHash").GetString()!);
-            foreach ((long size, string file) in _checkpoints.GetValueOrDefault(partition) ?? [])
+            var checkpoints = new List<(long Size, string File)>(_checkpoints.GetValueOrDefault(partition) ?? []);
+            foreach (string note in _store.Checkpoints(partition).Select(Encoding.UTF8.GetString)) { checkpoints.Add((SizeOf(note), _folder.Write($"{partition}.{SizeOf(note)}.kept", note))); }
+            foreach ((long size, string file) in checkpoints)
             {
                 Assert.Equal(size, RiskProcess.RunInside("verify", folder, "--json", "--checkpoint", file).Succeeded().Json.GetProperty("size").GetInt64());
             }
@@ -245,6 +247,8 @@ internal sealed class ServedTopic : IDisposable
         AssertNothingSecret();
     }
 
+    private static long SizeOf(string checkpoint) => long.Parse(checkpoint.Split('\n')[1], CultureInfo.InvariantCulture);
+
     // Of those that come about, each that is half as long again as the one before it: every age, and few.
     private void KeepCheckpoints()
     {
@@ -254,7 +258,7 @@ internal sealed class ServedTopic : IDisposable
             string file = _store.PublishedCheckpoint(StoreDirectory, partition);
             if (!File.Exists(file)) { continue; }
             string text = File.ReadAllText(file);
-            long size = long.Parse(text.Split('\n')[1], CultureInfo.InvariantCulture);
+            long size = SizeOf(text);
             ConcurrentStack<(long Size, string File)> kept = _checkpoints.GetOrAdd(partition, _ => new());
             if (size == 0 || (kept.TryPeek(out var last) && size < last.Size * 1.5)) { continue; }
             kept.Push((size, _folder.Write($"{partition}.{size}.checkpoint", text)));
