@@ -58,7 +58,7 @@ internal static class ClusterFront
             return true;
         });
         if (cluster.LocalhostPort is not null) { client.UseLocalhostClustering(cluster.GatewayPort, cluster.ClusterId, cluster.ClusterId); }
-        else { client.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = ("Npgsql", StoreFiles.Secret(cluster.Membership))); }
+        else { client.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = ("Npgsql", StoreFiles.Secret(cluster.Membership, "--membership"))); }
     }
 
     private static ServeHealth Health(ClusterWatch watch) => watch.Problem is { } problem ? new ServeHealth(false, [problem], []) : new ServeHealth(true, [], []);

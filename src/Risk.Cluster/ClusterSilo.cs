@@ -25,8 +25,7 @@ internal static class ClusterSilo
     public static async Task<int> Run(ClusterOptions cluster, ServeConfiguration configuration)
     {
         StreamFiles files = StreamFiles.Load(configuration.Stream);
-        string directory = Path.GetFullPath(configuration.Store.Directory);
-        Directory.CreateDirectory(directory);
+        string directory = StoreFiles.MakeDirectory(configuration.Store);
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(Console.Error.WriteLine);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, directory, configuration.Keys);
@@ -93,7 +92,7 @@ internal static class ClusterSilo
                 silo.UseLocalhostClustering(cluster.SiloPort, cluster.GatewayPort, new IPEndPoint(IPAddress.Loopback, first), cluster.ClusterId, cluster.ClusterId);
                 return;
             }
-            string connection = StoreFiles.Secret(cluster.Membership);
+            string connection = StoreFiles.Secret(cluster.Membership, "--membership");
             MembershipTables.Ensure(connection);
             silo.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = ("Npgsql", connection));
             silo.ConfigureEndpoints(IPAddress.Parse(cluster.Host), cluster.SiloPort, cluster.GatewayPort);

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.CommandLine;
 using Risk.Cli.Costs;
 using Risk.Cli.Verbs;
+using Risk.Service.Serving;
 
 namespace Risk.Cli.CommandLine;
 
@@ -66,11 +67,19 @@ internal static class RiskCommandLine
         bool isUnknownVerb = parse.UnmatchedTokens.Count > 0;
         foreach (string fault in parse.Errors.Select(e => e.Message).Where(m => !isUnknownVerb || !m.StartsWith("Required command", StringComparison.Ordinal)))
         {
-            WriteError(error, "USAGE", fault);
+            WriteError(error, "USAGE", InWords(fault));
         }
 
         error.WriteLine($"`risk{verb} --help` says what it takes.");
         return (int)ExitCode.BadInput;
+    }
+
+    /// <summary>The parser names the runtime's type where a value does not fit.</summary>
+    private static string InWords(string fault)
+    {
+        const string Expected = " as expected type '";
+        int at = fault.IndexOf(Expected, StringComparison.Ordinal);
+        return at < 0 ? fault : $"{fault[..at]}: it must be {SettingFault.Kind(fault[(at + Expected.Length)..])}.";
     }
 
     private static IEnumerable<string> Path(Command command)

@@ -30,7 +30,7 @@ internal static class LogVerb
         {
             throw CommandFailure.BadInput("OUT_NOT_EMPTY", $"{directory} is there already and not empty; name a new directory, so that nothing of another log is among it.");
         }
-        string connection = StoreFiles.Secret(context.Get(s_database)!);
+        string connection = StoreFiles.Secret(context.Get(s_database)!, "--database");
         LogExport export = context.Output.Run("Exporting", "records", null, report => PostgresLogExport.Run(connection, context.Get(s_stream)!, partition, directory, (done, total) => (report.Total, report.Done) = (total, done), context.Cancellation));
         if (context.Output.Json)
         {

@@ -19,7 +19,7 @@ internal static class MigrateVerb
 
     private static ExitCode Run(VerbContext context)
     {
-        string connection = StoreFiles.Secret(context.Get(s_database)!);
+        string connection = StoreFiles.Secret(context.Get(s_database)!, "--database");
         IReadOnlyList<string> applied = context.Output.Run("Migrating", "migrations", PostgresMigrations.Shipped.Count, _ => PostgresMigrations.Apply(connection));
         if (context.Get(s_grant) is { } login) { PostgresMigrations.Grant(connection, login); }
         if (context.Output.Json)

@@ -36,8 +36,23 @@ internal static class ServeVerb
         return command;
     }
 
+    /// <summary>What is for a cluster's processes alone would otherwise start an embedded engine, which owns partitions.</summary>
+    private static void RefuseMisplaced(VerbContext context)
+    {
+        if (!context.Get(s_cluster) && Array.Find<Option>([s_silo, s_membership, s_partitions, s_host, s_siloPort, s_gatewayPort, s_probeSeconds], context.IsGiven) is { } option)
+        {
+            throw CommandFailure.BadInput("USAGE", $"{option.Name} is for a cluster: give --cluster too, or leave it out");
+        }
+        if (!context.Get(s_silo) && Array.Find<Option>([s_host, s_siloPort, s_gatewayPort, s_probeSeconds], context.IsGiven) is { } ofSilo)
+        {
+            throw CommandFailure.BadInput("USAGE", $"{ofSilo.Name} is for a silo: give --silo too, or leave it out");
+        }
+        if (context.Get(s_port) is < 0 or > 65535) { throw CommandFailure.BadInput("USAGE", "--port must be 0 to 65535"); }
+    }
+
     private static async Task<ExitCode> Run(VerbContext context)
     {
+        RefuseMisplaced(context);
         ServeConfiguration configuration = Configuration(context.Get(s_config), context.Get(s_port));
         if (context.Get(s_cluster))
         {
@@ -47,8 +62,7 @@ internal static class ServeVerb
         }
         StreamFiles files = StreamFiles.Load(configuration.Stream);
         StreamDefinition definition = files.Definition;
-        string directory = Path.GetFullPath(configuration.Store.Directory);
-        Directory.CreateDirectory(directory);
+        string directory = StoreFiles.MakeDirectory(configuration.Store);
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
         KafkaSettings? kafka = Kafka(configuration.Kafka);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(context.Output.Note);
@@ -89,7 +103,9 @@ internal static class ServeVerb
     {
         try
         {
-            return ServeConfiguration.Read(File.ReadAllBytes(path), out string? fault) ?? throw CommandFailure.BadInput("CONFIG_INVALID", $"{path}: {fault}");
+            ServeConfiguration configuration = ServeConfiguration.Read(File.ReadAllBytes(path), out string? fault) ?? throw CommandFailure.BadInput("CONFIG_INVALID", $"{path}: {fault}");
+            StoreFiles.RefuseInline(configuration.Store);
+            return configuration;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -51,6 +51,8 @@ public enum ErrorCode : byte
     OffsetGap = 36,
     /// <summary>The continued source is not the one that was begun.</summary>
     SourceChanged = 37,
+    /// <summary>The offset from which labels go on is no longer there; what is there is read.</summary>
+    LabelGap = 38,
 
     // Log, ownership, models, proofs.
     RecoveredTail = 48,
@@ -106,6 +108,7 @@ public static class ErrorCodes
         ErrorCode.SourceGap => "SOURCE_GAP",
         ErrorCode.OffsetGap => "OFFSET_GAP",
         ErrorCode.SourceChanged => "SOURCE_CHANGED",
+        ErrorCode.LabelGap => "LABEL_GAP",
         ErrorCode.RecoveredTail => "RECOVERED_TAIL",
         ErrorCode.LogRollback => "LOG_ROLLBACK",
         ErrorCode.Fenced => "FENCED",

@@ -19,6 +19,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     private static readonly TimeSpan s_connectMax = TimeSpan.FromMinutes(1), s_flushMax = TimeSpan.FromSeconds(5);
 
     private readonly KafkaSettings _settings;
+    private readonly string _stream;
     private readonly KafkaConsumer _consumer;
     private readonly DecisionTopic?[] _decisions;
     private LabelFeed? _labels;
@@ -41,6 +42,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
     {
         _settings = settings;
         Topics = topics;
+        _stream = definition.Schema.Name;
         KeyField = Encoding.UTF8.GetBytes(definition.Schema.KeyFields[0].Name);
         Events = new CloudEvents("risk.decision.v1", $"/risk/{definition.Schema.Name}");
         _decisions = new DecisionTopic?[partitionCount];
@@ -107,7 +109,7 @@ internal sealed class KafkaFeed : IKafkaPartitions, IDisposable
 
     public string SourceOf(int partition) => $"kafka|{Topics.Transactions}|{partition}";
 
-    public IDeadLetters DeadLetters(int partition) => new DeadLetterTopic(Publisher(), Topics, partition);
+    public IDeadLetters DeadLetters(int partition) => new DeadLetterTopic(Publisher(), Topics, partition, _stream);
 
     public IReadOnlyList<PartitionLag> Lags() => _consumer.Lags();
 

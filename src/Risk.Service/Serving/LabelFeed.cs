@@ -27,10 +27,12 @@ internal sealed class LabelFeed : IDisposable
     {
         _host = host;
         _parser = LabelParser.ForJson(host.Definition.Schema, host.Keys);
-        _follower = new KafkaFollower(settings, topic, Received, partition =>
+        _follower = new KafkaFollower(settings, topic, Received, (partition, from) =>
         {
-            host.Counters.Fault("OFFSET_GAP");
-            ServeLog.Write("error", "OFFSET_GAP", $"topic {topic}, partition {partition}: labels were lost; the rest is read from where it begins now");
+            // A label that is known changes nothing, so that, unlike transactions, the topic can be read again from its beginning.
+            string code = ErrorCode.LabelGap.Text();
+            host.Counters.Fault(code);
+            ServeLog.Write("error", code, $"topic {topic}, partition {partition}: offset {from} is gone, labels from there on may never have been read; what is there is read from its beginning. Send what is missing again, or all of it: known labels change nothing");
         });
         _thread = new Thread(() => _follower.Run(_stop.Token)) { Name = "risk labels", IsBackground = true };
         _thread.Start();

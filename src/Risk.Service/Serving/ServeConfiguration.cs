@@ -75,7 +75,7 @@ public sealed record ServeConfiguration
         }
         catch (JsonException e)
         {
-            fault = $"{e.Path ?? "$"}: {e.Message.Split(" Path:")[0]}";
+            fault = SettingFault.Explain(e);
             return null;
         }
     }
@@ -90,18 +90,20 @@ public sealed record ServeConfiguration
 
     private string? Fault() =>
         !Uri.TryCreate(Listen, UriKind.Absolute, out Uri? listen) || listen.Scheme != Uri.UriSchemeHttp ? "$.listen: it must be an address such as http://127.0.0.1:8080"
-        : Advertise is not null && !Uri.TryCreate(Advertise, UriKind.Absolute, out _) ? "$.advertise: it must be an address such as http://10.0.0.7:8080"
+        : Advertise is not null && !(Uri.TryCreate(Advertise, UriKind.Absolute, out Uri? advertise) && advertise.Scheme is "http" or "https") ? "$.advertise: it must be an address such as http://10.0.0.7:8080"
         : Batch.SizeMax is < 1 or > 8192 ? "$.batch.sizeMax: it must be 1 to 8192"
         : Batch.DelayMaxMillis is < 0 or > 1000 or double.NaN ? "$.batch.delayMaxMillis: it must be 0 to 1000"
         : Grades.IndexOf(Grade) < 0 ? $"$.grade: it must be {string.Join(", ", Grades)}"
         : DeadlineMillis is { } millis && !(millis is > 0 and <= 3_600_000) ? "$.deadlineMillis: it must be above 0, at most 3600000"
         : Routing.Order is not ("cost" or "configured") ? "$.routing.order: it must be cost or configured"
         : !(Routing.MissMoney is >= 0 and < 1e6) ? "$.routing.missMoney: it must be 0 or more"
-        : !(Entities.SkewSeconds >= 1) ? "$.entities.skewSeconds: it must be 1 or more"
+        : !(Entities.SkewSeconds is >= 1 and <= YearSeconds) ? $"$.entities.skewSeconds: it must be 1 to {YearSeconds}"
         : Entities.WaitMillis is < 1 or > 10_000 ? "$.entities.waitMillis: it must be 1 to 10000"
-        : !(IdleAfterSeconds > 0) ? "$.idleAfterSeconds: it must be above 0"
-        : Store.Postgres is not null && !IsReference(Store.Postgres) ? "$.store.postgres: the connection string holds a password, so name where it stands: env:NAME or file:PATH"
-        : null;
+        : !(IdleAfterSeconds is > 0 and <= YearSeconds) ? $"$.idleAfterSeconds: it must be above 0, at most {YearSeconds}"
+        : Store.Directory.Length == 0 ? "$.store.directory: it must name a folder"
+        : Kafka?.Fault();
+
+    private const int YearSeconds = 31_536_000;
 
     /// <summary>As <see cref="StreamGrade"/> numbers them.</summary>
     private static readonly List<string> Grades = ["latency-critical", "bulk", "cost-sensitive"];
@@ -116,8 +118,6 @@ public sealed record ServeConfiguration
         Profile = profile,
         ProcessorProfile = Routing.ProcessorProfile,
     };
-
-    private static bool IsReference(string text) => text.StartsWith("env:", StringComparison.Ordinal) || text.StartsWith("file:", StringComparison.Ordinal);
 }
 
 /// <summary>Where decisions are kept.</summary>
@@ -144,10 +144,27 @@ public sealed record KafkaConfiguration
     public string? Decisions { get; init; }
     public string? DeadLetters { get; init; }
 
-    /// <summary>Missing topics are created, with so many partitions and replicas.</summary>
+    /// <summary>Missing topics are created, with so many partitions and replicas; −1 replicas: as many as the brokers' own default says.</summary>
     public bool CreateTopics { get; init; } = true;
     public int Partitions { get; init; } = 12;
-    public short Replicas { get; init; } = 1;
+    public short Replicas { get; init; } = -1;
+
+    /// <summary>The sentence of what is wrong; null for nothing. <see cref="Properties"/> are looked at by <see cref="Risk.Streams.Kafka.KafkaSettings"/>.</summary>
+    internal string? Fault() =>
+        GroupId.Length == 0 ? "$.kafka.groupId: it must not be empty"
+        : Partitions is < 1 or > PartitionsMax ? $"$.kafka.partitions: it must be 1 to {PartitionsMax}"
+        : Replicas is not (-1 or > 0) ? "$.kafka.replicas: it must be 1 or more, or -1 for the brokers' own default"
+        : Array.Find(TopicNames(), t => t.Name is { } name && !IsTopicName(name)) is { Setting: { } setting } ? $"$.kafka.{setting}: it must be a topic's name, 1 to 249 letters, digits, dots, underscores and hyphens"
+        : TopicNames().Where(t => t.Name is not null).GroupBy(t => t.Name).FirstOrDefault(g => g.Count() > 1)?.Last() is { Setting: { } same } ? $"$.kafka.{same}: another topic of the stream has this name already"
+        : null;
+
+    private (string Setting, string? Name)[] TopicNames() => [("transactions", Transactions), ("labels", Labels), ("decisions", Decisions), ("deadLetters", DeadLetters)];
+
+    // As brokers check it, https://github.com/apache/kafka/blob/trunk/clients/src/main/java/org/apache/kafka/common/internals/Topic.java
+    private static bool IsTopicName(string name) => name.Length is > 0 and <= 249 && name is not ("." or "..") && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
+
+    // More than a broker is meant to hold of one topic; a number above it is a slip.
+    private const int PartitionsMax = 10_000;
 }
 
 /// <summary>When a micro-batch leaves, see <see cref="Core.BatchPolicy"/>.</summary>

@@ -14,13 +14,14 @@ namespace Risk.Streams.Kafka;
 /// </summary>
 /// <param name="publisher">Shared with others; not disposed of here.</param>
 /// <param name="topics">The records come from its transactions; the letters go into the partition of the same number.</param>
+/// <param name="stream">Who writes them, for the headers.</param>
 /// <param name="patience">How long one <see cref="Flush"/> waits for the broker; default 5 s.</param>
-public sealed class DeadLetterTopic(KafkaPublisher publisher, KafkaTopics topics, int partition, TimeSpan? patience = null) : IDeadLetters
+public sealed class DeadLetterTopic(KafkaPublisher publisher, KafkaTopics topics, int partition, string stream, TimeSpan? patience = null) : IDeadLetters
 {
     // More than this is not held back in memory: the source must wait for the topic.
     private const int UnsentMax = 1000;
 
-    private static readonly CloudEvents Events = new("risk.dead-letter", "/risk");
+    private readonly CloudEvents _events = new("risk.dead-letter.v1", $"/risk/{stream}");
 
     private sealed class Letter(byte[] value, byte[] id, long timeMicros)
     {
@@ -126,7 +127,7 @@ public sealed class DeadLetterTopic(KafkaPublisher publisher, KafkaTopics topics
             }
 
             letter.IsAccepted = true;
-            bool accepted = publisher.TryPublish(topics.DeadLetters, partition, null, letter.Value, Events.Of(letter.Id, letter.TimeMicros, default), error =>
+            bool accepted = publisher.TryPublish(topics.DeadLetters, partition, null, letter.Value, _events.Of(letter.Id, letter.TimeMicros, default), error =>
             {
                 if (error is { } refusal)
                 {

@@ -39,8 +39,9 @@ public static class KafkaAdmin
     public static CodedError? EnsureNamed(KafkaSettings settings, IReadOnlyList<string> names, string? deadLetters, TopicDefaults? defaults, out int partitionCount)
     {
         partitionCount = 0;
-        using IAdminClient client = new AdminClientBuilder(settings.Admin()).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
-        if (TryCounts(client, settings, names, out Dictionary<string, int> counts) is { } unavailable)
+        var troubles = new BrokerTroubles();
+        using IAdminClient client = troubles.Connect(settings);
+        if (TryCounts(client, troubles, settings, names, out Dictionary<string, int> counts) is { } unavailable)
         {
             return unavailable;
         }
@@ -71,8 +72,9 @@ public static class KafkaAdmin
     /// <summary>Partitions of a topic; 0 and an error when it does not exist or nobody answers.</summary>
     public static int CountPartitions(KafkaSettings settings, string topic, out CodedError error)
     {
-        using IAdminClient client = new AdminClientBuilder(settings.Admin()).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
-        if (TryCounts(client, settings, [topic], out Dictionary<string, int> counts) is { } unavailable)
+        var troubles = new BrokerTroubles();
+        using IAdminClient client = troubles.Connect(settings);
+        if (TryCounts(client, troubles, settings, [topic], out Dictionary<string, int> counts) is { } unavailable)
         {
             error = unavailable;
             return 0;
@@ -144,7 +146,7 @@ public static class KafkaAdmin
         throw new KafkaException(new Error(Confluent.Kafka.ErrorCode.Local_TimedOut));
     }
 
-    private static CodedError? TryCounts(IAdminClient client, KafkaSettings settings, IReadOnlyCollection<string> names, out Dictionary<string, int> counts)
+    private static CodedError? TryCounts(IAdminClient client, BrokerTroubles troubles, KafkaSettings settings, IReadOnlyCollection<string> names, out Dictionary<string, int> counts)
     {
         counts = [];
         try
@@ -159,7 +161,7 @@ public static class KafkaAdmin
         }
         catch (KafkaException exception)
         {
-            return settings.ErrorOf(exception.Error, settings.BootstrapServers);
+            return troubles.Explain(settings.ErrorOf(exception.Error, settings.BootstrapServers), settings);
         }
     }
 

@@ -9,8 +9,8 @@ namespace Risk.Streams.Kafka;
 /// labels of a transactions partition do. On a thread of its caller's.
 /// </summary>
 /// <param name="received">Called on the polling thread. It may be called again with what was read before, after <see cref="Follow"/>.</param>
-/// <param name="gap">Told of a partition whose offset to go on from is gone; reading goes on with what is there.</param>
-public sealed class KafkaFollower(KafkaSettings settings, string topic, KafkaFollower.MessageHandler received, Action<int> gap) : IDisposable
+/// <param name="gap">Told of a partition and the offset to go on from, when that is gone; reading goes on with what is there, from its beginning.</param>
+public sealed class KafkaFollower(KafkaSettings settings, string topic, KafkaFollower.MessageHandler received, Action<int, long> gap) : IDisposable
 {
     private const int PollMillis = 20;
 
@@ -61,7 +61,8 @@ public sealed class KafkaFollower(KafkaSettings settings, string topic, KafkaFol
         {
             if (order.From is { } from)
             {
-                _next[order.Partition] = Math.Max(0, from);
+                // The beginning may be behind offset 0, and nothing is missing then.
+                _next[order.Partition] = from > 0 ? from : Offset.Beginning.Value;
             }
             else
             {
@@ -90,9 +91,9 @@ public sealed class KafkaFollower(KafkaSettings settings, string topic, KafkaFol
         catch (ConsumeException exception) when (exception.Error.Code is ErrorCode.Local_AutoOffsetReset or ErrorCode.OffsetOutOfRange)
         {
             int partition = exception.ConsumerRecord.Partition.Value;
-            gap(partition);
-            if (_next.ContainsKey(partition))
+            if (_next.TryGetValue(partition, out long from))
             {
+                gap(partition, from);
                 _next[partition] = Offset.Beginning.Value;
                 _client.Assign(_next.Select(place => new TopicPartitionOffset(topic, place.Key, place.Value)));
             }

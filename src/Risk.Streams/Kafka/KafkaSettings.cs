@@ -1,3 +1,4 @@
+using System.Globalization;
 using Confluent.Kafka;
 using Risk.Core.Transactions;
 using ErrorCode = Risk.Core.Transactions.ErrorCode;
@@ -86,6 +87,14 @@ public sealed class KafkaSettings
             return null;
         }
 
+        if (servers.Split(',', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(server => !IsAddress(server.Trim())) is { } other)
+        {
+            // Where the list comes from the environment or a file, it is not for an error to repeat.
+            string what = properties.Values.Contains(servers) ? $"'{other.Trim()}' is no address" : "one of them is no address";
+            error = new CodedError(ErrorCode.KafkaPropertyInvalid, $"{BootstrapServersName}: {what}; write host:port, several with commas");
+            return null;
+        }
+
         var settings = new KafkaSettings(given, secrets, groupId);
         return settings.IsAccepted(out error) ? settings : null;
     }
@@ -170,6 +179,16 @@ public sealed class KafkaSettings
         }
 
         return defaults;
+    }
+
+    // [protocol://]host[:port], as librdkafka reads it; it would look for anything else without end.
+    private static bool IsAddress(string text)
+    {
+        int protocol = text.IndexOf("://", StringComparison.Ordinal);
+        string place = protocol < 0 ? text : text[(protocol + 3)..];
+        int port = place.LastIndexOf(':') is var colon && colon > place.LastIndexOf(']') ? colon : place.Length;
+        string host = place[..port].TrimStart('[').TrimEnd(']');
+        return Uri.CheckHostName(host) != UriHostNameType.Unknown && (port == place.Length || int.TryParse(place.AsSpan(port + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number is > 0 and <= 65535);
     }
 
     // librdkafka alone knows its properties and how they go together: both kinds of client are made and thrown away.

@@ -83,7 +83,7 @@ public sealed class HttpTests : IDisposable
     [Theory]
     [InlineData("""{ "stroe": {} }""", "CONFIG_INVALID")]
     [InlineData("""{ "batch": null }""", "CONFIG_INVALID")]
-    [InlineData("""{ "store": { "postgres": "Host=db;Password=hunter2" } }""", "CONFIG_INVALID")]
+    [InlineData("""{ "store": { "postgres": "Host=db;Password=hunter2" } }""", "SECRET_INLINE")]
     [InlineData("""{ "kafka": { "properties": { "bootstrap.servers": "x:1", "sasl.password": "hunter2" } } }""", "KAFKA_SECRET_INLINE")]
     [InlineData("""{ "stream": "no-such-stream" }""", "STREAM_NOT_FOUND")]
     public void BadConfiguration_IsRefused_WithItsCode_AndNoSecret(string json, string code)

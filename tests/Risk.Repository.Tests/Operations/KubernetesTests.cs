@@ -163,6 +163,7 @@ public sealed class KubernetesTests
     public void EveryComponent_ActsOnAWorkloadThatExists()
     {
         var embedded = new Installation("embedded");
+        Manifest[] workloads = [.. embedded.Workloads, .. new Installation("cluster").Workloads];
         string[] components = [.. Checkout.TrackedFiles.Where(path => path.StartsWith($"{Installation.Root}/components/", StringComparison.Ordinal) && path.EndsWith("kustomization.yaml", StringComparison.Ordinal))];
 
         Assert.Equal(3, components.Length);
@@ -172,7 +173,7 @@ public sealed class KubernetesTests
         {
             Dictionary<string, object> kustomization = Yaml.Document(component);
             Assert.Equal("Component", kustomization.Text("kind"));
-            Assert.All(kustomization.List("patches"), patch => Assert.Contains(embedded.Workloads, workload => workload.Kind == patch.Text("target", "kind") && (patch.Text("target", "name") ?? workload.Name) == workload.Name));
+            Assert.All(kustomization.List("patches"), patch => Assert.Contains(workloads, workload => workload.Kind == patch.Text("target", "kind") && (patch.Text("target", "name") ?? workload.Name) == workload.Name));
             Assert.All(new Installation(Path.GetRelativePath(Installation.Root, Path.GetDirectoryName(component)!)).Manifests.Where(manifest => manifest.Content.At("spec", "scaleTargetRef") is not null), scaler =>
             {
                 Assert.Contains(embedded.Workloads, workload => workload.Kind == scaler.Content.Text("spec", "scaleTargetRef", "kind") && workload.Name == scaler.Content.Text("spec", "scaleTargetRef", "name"));
@@ -181,6 +182,23 @@ public sealed class KubernetesTests
                 Assert.Equal(scaler.Kind, Assert.Single(replacement.List("targets")).Text("select", "kind"));
             });
         });
+    }
+
+    // A patch for a workload or a container that is not there does nothing, without a word.
+    [Theory]
+    [MemberData(nameof(Installations))]
+    public void AnAccelerator_IsAskedForByTheOwnersOfPartitions(string folder)
+    {
+        const string Component = $"{Installation.Root}/components/accelerator";
+        Manifest owner = new Installation(folder).Workloads.Single(workload => workload.Kind == "StatefulSet");
+        object patch = Assert.Single(Yaml.Document($"{Component}/kustomization.yaml").List("patches"), patch => patch.Text("target", "kind") == owner.Kind && patch.Text("target", "name") == owner.Name);
+        var patched = new Manifest(owner.Path, Yaml.Document($"{Component}/{patch.Text("path")}"));
+
+        Assert.Equal((owner.Kind, owner.Name), (patched.Kind, patched.Name));
+        Assert.NotNull(patched.PodSpec.At("nodeSelector", "risk.dev/accelerator"));
+        Dictionary<string, object> container = Assert.Single(patched.Containers);
+        Assert.Equal(Assert.Single(owner.Containers).Text("name"), container.Text("name"));
+        Assert.Equal("1", container.Text("resources", "limits", "nvidia.com/gpu"));
     }
 
     [Fact]

@@ -34,6 +34,6 @@ internal static partial class ServedApi
     [GeneratedRegex("""const string \w+ = "(?<name>[A-Z_]+)";""")]
     private static partial Regex LogCode();
 
-    [GeneratedRegex("\"(?<name>(KAFKA|SOURCE|OFFSET)_[A-Z_]+)\"")]
+    [GeneratedRegex("\"(?<name>(KAFKA|SOURCE|OFFSET|LABEL)_[A-Z_]+)\"")]
     private static partial Regex KafkaCode();
 }

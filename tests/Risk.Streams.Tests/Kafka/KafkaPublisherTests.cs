@@ -106,7 +106,7 @@ public sealed class KafkaPublisherTests
         using var broker = new TestBroker();
         string topic = broker.Topic("dead-letters", 3);
         using var publisher = new KafkaPublisher(broker.Settings());
-        using var letters = new DeadLetterTopic(publisher, KafkaTopics.Of("test") with { DeadLetters = topic }, 2, TimeSpan.FromMilliseconds(300));
+        using var letters = new DeadLetterTopic(publisher, KafkaTopics.Of("test") with { DeadLetters = topic }, 2, "test", TimeSpan.FromMilliseconds(300));
         var source = new DeadLetterSource("transactions.test", "transactions.test");
         Sha256Digest hash = Sha256Digest.Of("4111111111111111"u8);
         broker.Mock.AllDown();
@@ -128,6 +128,7 @@ public sealed class KafkaPublisherTests
         Assert.Equal($$"""{"topic":"transactions.test","partition":2,"offset":41,"code":"PARSE_ERROR","payloadSha256":"{{hash}}"}""", read[0].GetRawText());
         Assert.Equal($$"""{"topic":"transactions.test","partition":2,"offset":43,"code":"PAN_FORBIDDEN","field":"note","payloadHmacSha256":"{{hash}}"}""", read[1].GetRawText());
         Assert.All(member.Messages, message => Assert.Equal(2, message.Partition));
+        Assert.All(member.Origins, origin => Assert.Equal(("risk.dead-letter.v1", "/risk/test"), origin));
     }
 
     private static bool TryFlush(DeadLetterTopic letters)

@@ -52,6 +52,40 @@ public sealed class KafkaSettingsTests
     }
 
     [Theory]
+    [InlineData("local host")]
+    [InlineData("kafka:9092,local host:9092")]
+    [InlineData("kafka:port")]
+    [InlineData("kafka:99999")]
+    public void BrokersThatCanBeNoAddress_AreRefusedAtOnce(string servers)
+    {
+        CodedError error = Refusal(("bootstrap.servers", servers));
+        Assert.Equal(ErrorCode.KafkaPropertyInvalid, error.Code);
+        Assert.Contains("is no address; write host:port", error.Message);
+    }
+
+    [Theory]
+    [InlineData("kafka")]
+    [InlineData("kafka:9092,")]
+    [InlineData("kafka_1:9092, kafka-2.example.org:9092")]
+    [InlineData("SASL_SSL://10.0.0.7:9092")]
+    [InlineData("[::1]:9092")]
+    public void BrokersAsLibrdkafkaTakesThem_AreTaken(string servers) => Assert.NotNull(KafkaSettings.Read(Properties(("bootstrap.servers", servers)), "g", out _));
+
+    [Fact]
+    public void BrokersThatDoNotAnswer_AreToldWithTheReason_AndWhatToLookAt()
+    {
+        KafkaSettings settings = KafkaSettings.Read(Properties(), "g", out _)!;
+        var troubles = new BrokerTroubles();
+        troubles.Took(new Confluent.Kafka.Error(Confluent.Kafka.ErrorCode.Local_Resolve, "Failed to resolve 'nowhere:9092'"));
+        troubles.Took(new Confluent.Kafka.Error(Confluent.Kafka.ErrorCode.Local_AllBrokersDown, "1/1 brokers are down"));
+
+        string told = troubles.Explain(new CodedError(ErrorCode.KafkaUnavailable, "nowhere:9092: Local: Broker transport failure"), settings).Message;
+        Assert.Contains("Failed to resolve 'nowhere:9092'", told);
+        Assert.Contains("bootstrap.servers", told);
+        Assert.Equal("no", troubles.Explain(new CodedError(ErrorCode.KafkaRefused, "no"), settings).Message);
+    }
+
+    [Theory]
     [InlineData("enable.auto.offset.store", "true")]
     [InlineData("auto.offset.reset", "earliest")]
     [InlineData("partition.assignment.strategy", "range")]

@@ -9,13 +9,15 @@ namespace Risk.Streams.Tests.Kafka;
 /// <summary>A test that orders faults from the broker, which only the mock takes.</summary>
 internal sealed class MockFactAttribute : FactAttribute
 {
-    public MockFactAttribute()
-    {
-        if (TestBroker.RealServers is not null)
-        {
-            Skip = "KAFKA_BOOTSTRAP_SERVERS names a real broker, and this test orders faults that only the mock cluster has";
-        }
-    }
+    public const string WithARealBroker = "KAFKA_BOOTSTRAP_SERVERS names a real broker, and this test orders faults that only the mock cluster has";
+
+    public MockFactAttribute() => Skip = TestBroker.RealServers is null ? null : WithARealBroker;
+}
+
+/// <inheritdoc cref="MockFactAttribute"/>
+internal sealed class MockTheoryAttribute : TheoryAttribute
+{
+    public MockTheoryAttribute() => Skip = TestBroker.RealServers is null ? null : MockFactAttribute.WithARealBroker;
 }
 
 /// <summary>The broker of one test: librdkafka's mock cluster, or the real one that KAFKA_BOOTSTRAP_SERVERS names. Topics and groups have names of their own.</summary>

@@ -32,6 +32,9 @@ internal sealed class TestMember : IKafkaPartitions, IDisposable
     public ConcurrentDictionary<int, bool> Owned { get; } = new();
     public ConcurrentQueue<(int Partition, long Offset, string Value)> Messages { get; } = new();
     public ConcurrentQueue<string> Events { get; } = new();
+
+    /// <summary>Of each message what CloudEvents calls type and source; empty where it does not say.</summary>
+    public ConcurrentQueue<(string Type, string Source)> Origins { get; } = new();
     public ConcurrentQueue<(int Partition, CodedError Error)> Failures { get; } = new();
     public ConcurrentQueue<(int Partition, long Offset, long Missing)> Gaps { get; } = new();
 
@@ -93,6 +96,7 @@ internal sealed class TestMember : IKafkaPartitions, IDisposable
 
     public void Received(int partition, in KafkaMessage message)
     {
+        Origins.Enqueue((Header(message, CloudEvents.TypeHeader), Header(message, CloudEvents.SourceHeader)));
         Messages.Enqueue((partition, message.Offset, Encoding.UTF8.GetString(message.Value)));
         OnReceived?.Invoke(partition, message.Offset);
     }
@@ -102,6 +106,8 @@ internal sealed class TestMember : IKafkaPartitions, IDisposable
     public void SourceGap(int partition, long offset, long missing) => Gaps.Enqueue((partition, offset, missing));
 
     public void Idle() => Interlocked.Increment(ref _idles);
+
+    private static string Header(in KafkaMessage message, string name) => message.TryHeader(name, out ReadOnlySpan<byte> value) ? Encoding.UTF8.GetString(value) : "";
 
     private void Run()
     {
