@@ -78,8 +78,9 @@ internal sealed class DecisionTopic
     /// <summary>Waits until everything durable is acknowledged; false when the time is up first.</summary>
     public bool Drain(TimeSpan patience)
     {
+        long end = Environment.TickCount64 + (long)patience.TotalMilliseconds;
         bool drained = SpinWait.SpinUntil(() => !IsBehind, patience);
-        return Settle(patience) && drained;
+        return Settle(TimeSpan.FromMilliseconds(Math.Max(0, end - Environment.TickCount64))) && drained;
     }
 
     /// <summary>Publishes nothing more, the next owner goes on; waits until what is under way is acknowledged, false when the time is up first.</summary>

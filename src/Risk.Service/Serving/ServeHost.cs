@@ -198,7 +198,8 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopConsuming();
-        foreach (PartitionHost partition in Partitions.ToArray()) { Give(partition.Partition, drain: true); }
+        // At once: each waits for the store and the brokers, in vain perhaps.
+        await Task.WhenAll(Partitions.ToArray().Select(p => Task.Factory.StartNew(() => Give(p.Partition, drain: true), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
         if (_http is not null) { await _http.DisposeAsync(); }
         _stop.Cancel();
         if (_ticker.IsAlive) { _ticker.Join(); }

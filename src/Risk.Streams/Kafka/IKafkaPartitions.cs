@@ -2,7 +2,7 @@ using Risk.Core.Transactions;
 
 namespace Risk.Streams.Kafka;
 
-/// <summary>Who works on the partitions that a <see cref="KafkaConsumer"/> owns. All calls come on its polling thread, one at a time.</summary>
+/// <summary>Who works on the partitions that a <see cref="KafkaConsumer"/> owns. All calls come on its polling thread, one at a time; only partitions that go at once are told of at once, each on a thread of its own, while polling waits for them.</summary>
 public interface IKafkaPartitions
 {
     /// <summary>The partition is ours; nothing of it comes until <see cref="KafkaConsumer.Start"/> says from where.</summary>

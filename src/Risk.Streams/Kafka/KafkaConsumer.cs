@@ -79,8 +79,8 @@ public sealed class KafkaConsumer : IDisposable
             .SetKeyDeserializer(new BorrowedBytes())
             .SetValueDeserializer(new BorrowedBytes())
             .SetPartitionsAssignedHandler((_, partitions) => partitions.ConvertAll(Assigned))
-            .SetPartitionsRevokedHandler((_, partitions) => partitions.ForEach(partition => Gone(partition.Partition.Value, _host.Revoked)))
-            .SetPartitionsLostHandler((_, partitions) => partitions.ForEach(partition => Gone(partition.Partition.Value, _host.Lost)))
+            .SetPartitionsRevokedHandler((_, partitions) => Gone(partitions, _host.Revoked))
+            .SetPartitionsLostHandler((_, partitions) => Gone(partitions, _host.Lost))
             .SetErrorHandler((_, error) => Took(error))
             .SetStatisticsHandler((_, statistics) => _health.Took(statistics))
             .SetLogHandler(static (_, _) => { })
@@ -339,6 +339,11 @@ public sealed class KafkaConsumer : IDisposable
         // that comes behind our seek for a reason to look it up once more, which loses the seek (seen with 2.15.1).
         return new TopicPartitionOffset(at, 0);
     }
+
+    // Each may wait for the store and for brokers: together they take as long as the slowest. Threads of their own, for the
+    // pool gives out few at once to those who wait.
+    private void Gone(List<TopicPartitionOffset> partitions, Action<int> tell) =>
+        Task.WaitAll([.. partitions.Select(at => Task.Factory.StartNew(() => Gone(at.Partition.Value, tell), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))]);
 
     private void Gone(int partition, Action<int> tell)
     {

@@ -155,8 +155,8 @@ public sealed class KubernetesTests
     public void OwnersOfPartitions_HaveTimeToDrain() => Assert.All((string[])["risk-serve", "risk-silo"], name =>
     {
         Manifest owner = new Installation("embedded").Workloads.Concat(new Installation("cluster").Workloads).Single(workload => workload.Name == name);
-        // Twelve partitions on two pods, 20 s each at worst.
-        Assert.True(int.Parse(owner.PodSpec.Text("terminationGracePeriodSeconds")!, CultureInfo.InvariantCulture) > 6 * 20);
+        // 20 s at worst, however many partitions, behind what the pod waits before it stops; and twice that for a busy machine.
+        Assert.True(int.Parse(owner.PodSpec.Text("terminationGracePeriodSeconds")!, CultureInfo.InvariantCulture) > 3 * 20);
     });
 
     [Fact]

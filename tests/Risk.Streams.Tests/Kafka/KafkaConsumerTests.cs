@@ -140,6 +140,24 @@ public sealed class KafkaConsumerTests
         Assert.Empty(member.Messages);
     }
 
+    // A drain may wait for a store that does not answer: three of them must not take three times as long.
+    [Fact]
+    public void PartitionsThatGoTogether_AreDrainedAtOnce()
+    {
+        using var broker = new TestBroker();
+        string topic = broker.Topic("transactions", 3);
+        using var together = new Barrier(3);
+        int met = 0;
+        using TestMember member = new TestMember(broker, topic) { OnRevoked = _ => { if (together.SignalAndWait(TimeSpan.FromSeconds(10))) { Interlocked.Increment(ref met); } } }.Started();
+        member.Until(() => member.Owned.Count == 3, "all partitions");
+
+        member.Stop();
+
+        Assert.Equal(3, met);
+        Assert.Empty(member.Owned);
+        Assert.Null(member.Failure);
+    }
+
     // Fault 5: who gets a partition gets it after the one before has drained.
     [Fact]
     public void JoiningMember_GetsPartitionsOnlyAfterTheyWereDrained_AndNothingIsLostOrDoubled()
