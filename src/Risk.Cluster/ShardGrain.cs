@@ -17,6 +17,11 @@ namespace Risk.Cluster;
 /// in one shard, and there is one place, its log, that says from where Kafka goes on. Nothing rests on either directory:
 /// two activations, or a consumer that does not know yet that it was replaced, end at the epoch in the store.
 /// </para>
+/// <para>
+/// There is no Orleans grain storage: a partition's state is the decision store's (its log and snapshots, in PostgreSQL), which commits
+/// it together with the decisions and the place in Kafka, and fences it by epoch; a second copy written by the grain could
+/// only disagree with it. Orleans keeps nothing but the membership of the silos, in PostgreSQL through AdoNet.
+/// </para>
 /// </summary>
 [Reentrant, SpreadPlacement]
 internal sealed class ShardGrain(ServeHost host, ShardActivations activations, ILocalSiloDetails silo) : Grain, IShardGrain
