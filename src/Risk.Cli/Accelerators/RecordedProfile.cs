@@ -41,7 +41,7 @@ internal static class RecordedProfile
         }
         DeviceProfile computed = profile with { Models = [.. workloads.Select(workload => DataSheetModel.Curve(sheet, workload))] };
         const string mark = "published/assumed, not measured";
-        string label = $"{profile.Name}: {mark}. Computed from a data sheet of {profile.Date:yyyy-MM-dd}, {DataSheetModel.Sentence}.";
+        string label = $"{profile.Name}, computed from a data sheet of {profile.Date:yyyy-MM-dd}, published/assumed, {DataSheetModel.Sentence}.";
         if (output.Json) { output.WriteJson(json => Write(json, path, label, [computed])); }
         else
         {

@@ -67,7 +67,7 @@ internal static class VerificationPage
         page.Append("</table></div>");
         if (device.Memory is { } memory)
         {
-            page.Append("<p>Memory: ").Append(CultureInfo.InvariantCulture, $"{memory.HostBytes / 1e6:N0} MB of the host (an estimate)").Append(memory.DeviceBytes is { } bytes ? string.Create(CultureInfo.InvariantCulture, $", {bytes / 1e6:N0} MB of the device") : ", the device does not say").Append(".</p>");
+            page.Append("<p>Memory: ").Append(CultureInfo.InvariantCulture, $"{(memory.HostBytes < 1e6 ? "below 1" : (memory.HostBytes / 1e6).ToString("N0", CultureInfo.InvariantCulture))} MB of the host (an estimate)").Append(memory.DeviceBytes is { } bytes ? string.Create(CultureInfo.InvariantCulture, $", {bytes / 1e6:N0} MB of the device") : ", the device does not say").Append(".</p>");
         }
         if (device.Flips.Count == 0) { return; }
         page.Append("<h3>Outcomes that changed").Append(device.FlipCount > device.Flips.Count ? $" (the first {device.Flips.Count} of {device.FlipCount})" : "").Append("</h3><div class=\"wide\"><table><tr><th>Transaction</th><th>Processor's score</th><th>Device's score</th><th>Outcome</th><th>On the device</th></tr>");

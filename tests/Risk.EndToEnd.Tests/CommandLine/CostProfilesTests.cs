@@ -22,6 +22,24 @@ public sealed class CostProfilesTests
         Assert.Equal("cpu", Compare(profiles, "--cpu", "cpu").GetProperty("devices")[0].GetProperty("name").GetString());
     }
 
+    [Fact]
+    public void CardThatWasMeasured_TakesItsDataSheetsPlace_UnderTheCardsNameOnly()
+    {
+        using var folder = new TestFolder();
+        string profiles = Split(folder, "forest-kernel", "forest-kernel");
+        foreach (string name in (string[])["cuda", "nvidia-h200"])
+        {
+            JsonNode card = JsonNode.Parse(File.ReadAllText(Path.Combine(profiles, "forest-kernel.json")))!;
+            (card["name"], card["kind"], card["device"], card["padded"]) = (name, "gpu", "NVIDIA H200", true);
+            File.WriteAllText(Path.Combine(profiles, $"{name}.json"), card.ToJsonString());
+        }
+
+        RiskResult result = RiskCommand.Run("cost", "compare", "--json", "--profiles", profiles, "--price-age-max", "100000").Succeeded();
+        JsonElement found = Assert.Single(result.Json.GetProperty("devices").EnumerateArray().Skip(1));
+        Assert.Equal(("nvidia-h200", "measured"), (found.GetProperty("name").GetString(), found.GetProperty("basis").GetString()));
+        Assert.Contains("PRICE_MISSING", result.Error, StringComparison.Ordinal);
+    }
+
     private static JsonElement Compare(string profiles, params string[] more) =>
         RiskCommand.Run(["cost", "compare", "--json", "--profiles", profiles, "--price-age-max", "100000", .. more]).Succeeded().Json;
 
