@@ -27,8 +27,9 @@ public sealed class ModelReportTests
     public void MeansOfTheFourWeeks_AreThoseOfTheirWeeks_AndTheReadmeSaysThem()
     {
         string readme = File.ReadAllText(Checkout.FullPath("models/card-fraud-sequence/README.md"));
-        foreach ((string name, string row) in (ReadOnlySpan<(string, string)>)[("card-fraud", "the forest's recipe"), ("card-fraud-sequence", "this model's recipe")])
+        foreach ((string name, string recipe) in (ReadOnlySpan<(string, string)>)[("card-fraud", "the forest's recipe"), ("card-fraud-sequence", "this model's recipe")])
         {
+            string row = recipe;
             JsonElement found = Json($"models/{name}/prequential.json");
             JsonElement[] weeks = [.. found.GetProperty("weeks").EnumerateArray()];
             Assert.Equal(["2018-08-08", "2018-08-15", "2018-08-22", "2018-08-29"], weeks.Select(w => w.GetProperty("testWeek").GetString()));
