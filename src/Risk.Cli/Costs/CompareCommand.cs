@@ -13,7 +13,7 @@ internal static class CompareCommand
     internal static readonly Option<double> Load = new("--load") { Description = "Decisions a second that costs are given for.", HelpName = "N", DefaultValueFactory = _ => 10_000 };
     internal static readonly Option<double> Deadline = new("--deadline") { Description = "Milliseconds from arrival to answer.", HelpName = "MS", DefaultValueFactory = _ => 50 };
     private static readonly Option<string?> Devices = new("--devices") { Description = "Accelerators, with commas between them; all that have a profile when left out.", HelpName = "A,B" };
-    private static readonly Option<string?> TenureOption = new("--tenure") { Description = "rented or owned; each device's own in the price book when left out.", HelpName = "rented|owned" };
+    private static readonly Option<string?> TenureOption = new("--tenure") { Description = "Only this: rented beside rented, or owned beside owned; both when left out.", HelpName = "rented|owned" };
     private static readonly Option<string?> Html = new("--html") { Description = "Also write a page with picture and arithmetic.", HelpName = "FILE" };
 
     public static Command Create()
@@ -34,6 +34,10 @@ internal static class CompareCommand
         _ => throw CommandFailure.BadInput("USAGE", $"--tenure {word} is neither rented nor owned."),
     };
 
+    /// <summary>Devices that were asked for, each once; null when none were.</summary>
+    internal static IReadOnlyList<string>? Names(string? list) => list?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is not { } names ? null
+        : names.Length > 0 ? [.. names.Distinct()] : throw CommandFailure.BadInput("USAGE", "a list of devices was asked for, and it is empty.");
+
     internal static double Positive(VerbContext context, Option<double> option, double max) => context.Get(option) is var value && value > 0 && value <= max
         ? value
         : throw CommandFailure.BadInput("USAGE", $"{option.Name} {value.ToString(CultureInfo.InvariantCulture)} is not above 0 and at most {max.ToString(CultureInfo.InvariantCulture)}.");
@@ -43,8 +47,12 @@ internal static class CompareCommand
         double load = Positive(context, Load, 1e9), deadline = Positive(context, Deadline, 1e6) * 1000;
         Tenure? tenure = ReadTenure(context.Get(TenureOption));
         CostInputs inputs = new(context);
-        IEnumerable<string> names = context.Get(Devices)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? inputs.AcceleratorNames;
-        Comparison comparison = Comparison.Make(inputs, load, deadline, names, tenure);
+        Comparison comparison = Comparison.Make(inputs, load, deadline, Names(context.Get(Devices)), tenure);
+        if (!comparison.Accelerators.Any())
+        {
+            throw CommandFailure.BadInput("PROFILE_MISSING", "no accelerator can be compared; what is wrong with each stands above.");
+        }
+
         if (context.Get(Html) is { } file)
         {
             File.WriteAllText(file, ComparePage.Write(comparison));
@@ -72,14 +80,27 @@ internal static class CompareCommand
 
         output.WriteLine();
         output.WriteLine($"{comparison.Inputs.ModelReference}, {Numbers.Of(comparison.Load)} decisions a second, {Numbers.Micros(comparison.DeadlineMicros)} from arrival to answer; expected (low – high).");
-        Table table = output.CreateTable("device", "basis", $"1,000 decisions, millionths of {comparison.Inputs.Book.Currency}", "J", "p50, p99", "cheaper from/s", "for good from/s", "p50, p99 there");
-        foreach (ComparedDevice row in comparison.Devices)
+        foreach (Pairing pairing in comparison.Pairings)
+        {
+            Show(output, pairing, comparison.Inputs.Book.Currency);
+        }
+
+        output.WriteLine();
+        output.WriteLine($"For good from: the load from which the device costs no more than the CPU, at every load up to {Numbers.Short(BreakEven.LoadMax)} a second; first at: where it does so for the first time. Low and high: every price and time at that end.");
+        output.WriteLine(page is null ? "With --html FILE: the pictures, and the arithmetic line by line." : $"The pictures and the arithmetic: {page}");
+    }
+
+    private static void Show(Output output, Pairing pairing, string currency)
+    {
+        output.WriteLine();
+        output.WriteLine($"{pairing.Title}: {pairing.Machine.Name}, {pairing.Machine.Cores} cores, price {Numbers.Basis(pairing.Cpu.Basis.Price)}; upkeep (life, host, watts) {string.Join(", ", pairing.Devices.Select(d => Numbers.Basis(d.Basis.Upkeep)).Distinct())}.");
+        Table table = output.CreateTable("device", "price", "time", $"10⁻⁶ {currency} per 1,000", "p50, p99", "first at/s", "for good from/s", "cores shared");
+        foreach (ComparedDevice row in pairing.Devices)
         {
             table.AddRow(
-                Markup.Escape(row.Device.Profile.Name), $"{Numbers.Basis(row.Device)}, {Numbers.Word(row.Device.Rates.Tenure)}",
-                Numbers.Millionths(row.PerThousand), row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "", row.At is { } point ? Numbers.Latency(point.Latency) : "",
-                row.BreakEven is { } even ? Numbers.Load(even.Expected.First) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "",
-                row.AtBreakEven is { } there ? Numbers.Latency(there.Latency) : "");
+                Markup.Escape($"{row.Name}{(row.Precision == PrecisionNotes.Full ? "" : $" {row.Precision}")}"), $"{Numbers.Basis(row.Basis.Price)}{(row.Old.Count > 0 ? $" {row.Old.Min(price => price.Date):yyyy-MM}" : "")}", Numbers.Basis(row.Basis.Time),
+                Numbers.Millionths(row.PerThousand), row.At is { } point ? Numbers.Latency(point.Latency) : "",
+                row.BreakEven is { } even ? Numbers.Load(even.Expected.First) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "", row.Shared is { } shared ? Numbers.Lasting(shared) : "");
         }
 
         foreach (TableColumn column in table.Columns)
@@ -88,13 +109,6 @@ internal static class CompareCommand
         }
 
         output.People.Write(table);
-        output.WriteLine($"Cheaper from: the first load at which the device costs no more than the CPU. For good from: the load from which it stays so up to {Numbers.Short(BreakEven.LoadMax)} a second; low and high from the ranges of all prices and times.");
-        foreach (ComparedDevice row in comparison.Accelerators.Where(row => row.BreakEven!.Expected.Intervals.Count > 1))
-        {
-            output.WriteLine($"{row.Device.Profile.Name} comes in whole devices and is cheaper at these loads only: {Numbers.Intervals(row.BreakEven!.Expected)}.");
-        }
-
-        output.WriteLine(page is null ? "With --html FILE: the picture, and the arithmetic line by line." : $"The picture and the arithmetic: {page}");
     }
 
     private static void Write(Utf8JsonWriter json, Comparison comparison)
@@ -102,7 +116,6 @@ internal static class CompareCommand
         json.WriteString("model", comparison.Inputs.ModelReference);
         json.WriteNumber("load", comparison.Load);
         json.WriteNumber("deadlineMillis", comparison.DeadlineMicros / 1000);
-        json.WriteNumber("utilisation", comparison.Utilisation);
         json.WriteString("currency", comparison.Inputs.Book.Currency);
         json.WriteString("priceBook", $"{comparison.Inputs.Book.Name} {comparison.Inputs.Book.Version}");
         json.WriteString("priceBookDigest", $"sha256:{comparison.Inputs.Book.Digest}");
@@ -113,29 +126,55 @@ internal static class CompareCommand
         }
 
         json.WriteEndArray();
-        json.WriteStartArray("devices");
-        foreach (ComparedDevice row in comparison.Devices)
+        json.WriteStartArray("pairings");
+        foreach (Pairing pairing in comparison.Pairings)
         {
-            Write(json, row, comparison);
+            json.WriteStartObject();
+            json.WriteString("tenure", Numbers.Word(pairing.Tenure));
+            json.WriteString("machine", pairing.Machine.Name);
+            json.WriteNumber("coresPerMachine", pairing.Machine.Cores);
+            json.WriteNumber("utilisation", pairing.Utilisation);
+            json.WriteStartArray("devices");
+            foreach (ComparedDevice row in pairing.Devices)
+            {
+                Write(json, row, pairing, comparison);
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
         }
 
         json.WriteEndArray();
     }
 
-    private static void Write(Utf8JsonWriter json, ComparedDevice row, Comparison comparison)
+    private static void Write(Utf8JsonWriter json, ComparedDevice row, Pairing pairing, Comparison comparison)
     {
         json.WriteStartObject();
         json.WriteString("name", row.Device.Profile.Name);
         json.WriteString("device", row.Device.Profile.Device);
-        json.WriteString("basis", Numbers.Basis(row.Device.Profile.Basis));
-        json.WriteString("priceBasis", Numbers.Basis(row.Device.Rates.PriceBasis));
-        json.WriteString("tenure", Numbers.Word(row.Device.Rates.Tenure));
+        json.WriteString("basis", Numbers.Basis(row.Basis.Worst));
+        json.WriteString("priceBasis", Numbers.Basis(row.Basis.Price));
+        json.WriteString("upkeepBasis", Numbers.Basis(row.Basis.Upkeep));
+        json.WriteString("timeBasis", Numbers.Basis(row.Basis.Time));
+        json.WriteString("precision", row.Precision);
+        if (row.PrecisionNote is { } note)
+        {
+            json.WriteString("precisionNote", note);
+        }
+
+        json.WriteStartArray("oldPrices");
+        foreach ((string what, DateOnly date) in row.Old)
+        {
+            json.WriteStringValue($"{what} of {date:yyyy-MM-dd}");
+        }
+
+        json.WriteEndArray();
         WriteRange(json, "perThousand", row.PerThousand);
         Number(json, "joulesPerThousand", row.JoulesPerThousand);
         Number(json, "devices", row.At?.DeviceCount);
         Number(json, "batch", row.At?.Batch);
         WriteLatency(json, row.At?.Latency);
-        json.WriteNumber("capacityPerSecond", row.Device.Carried(double.PositiveInfinity, 1, comparison.DeadlineMicros, comparison.Utilisation));
+        json.WriteNumber("capacityPerSecond", row.Device.Carried(double.PositiveInfinity, row.Device.Lot, comparison.DeadlineMicros, pairing.Utilisation));
         if (row.BreakEven is { } even)
         {
             json.WriteStartObject("breakEvenLoad");
@@ -147,6 +186,11 @@ internal static class CompareCommand
             WriteIntervals(json, "cheaperAtLow", even.Low);
             WriteIntervals(json, "cheaperAt", even.Expected);
             WriteIntervals(json, "cheaperAtHigh", even.High);
+            json.WriteEndObject();
+            json.WriteStartObject("breakEvenLoadCoresShared");
+            Number(json, "low", row.Shared!.Low.Lasting);
+            Number(json, "value", row.Shared.Expected.Lasting);
+            Number(json, "high", row.Shared.High.Lasting);
             json.WriteEndObject();
         }
 
@@ -170,12 +214,20 @@ internal static class CompareCommand
 
         json.WriteEndArray();
         json.WriteStartArray("steps");
-        if (row.At is { } at)
+        foreach (Step step in ComparisonSteps.All(comparison, pairing, row))
         {
-            foreach ((string what, string arithmetic) in ComparisonSteps.Of(row.Device, comparison.Load, at, comparison.Utilisation, comparison.Inputs.Book.Currency))
+            json.WriteStartObject();
+            json.WriteString("what", step.What);
+            json.WriteString("arithmetic", step.Arithmetic);
+            json.WriteString("result", step.Result);
+            json.WriteStartArray("figures");
+            foreach (FigureReference figure in step.Figures)
             {
-                json.WriteStringValue($"{what}: {arithmetic}");
+                json.WriteStringValue(figure.Text(Path.GetFileName(comparison.Inputs.BookFile)));
             }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
         }
 
         json.WriteEndArray();

@@ -3,63 +3,121 @@ using Risk.Core.Devices;
 
 namespace Risk.Cli.Costs;
 
-/// <summary>The CPU beside accelerators, for one model, deadline and load.</summary>
+/// <summary>The CPU beside accelerators, for one model, deadline and load: rented beside rented, owned beside owned.</summary>
 /// <param name="Load">Decisions a second.</param>
-/// <param name="Utilisation">Share of the time that devices may compute.</param>
-internal sealed record Comparison(CostInputs Inputs, double Load, double DeadlineMicros, double Utilisation, ComparedDevice Cpu, IReadOnlyList<ComparedDevice> Accelerators)
+internal sealed record Comparison(CostInputs Inputs, double Load, double DeadlineMicros, IReadOnlyList<Pairing> Pairings)
 {
     private const int PointsPerDecade = 24;
 
-    /// <summary>Loads of the picture, rows a second.</summary>
+    /// <summary>Loads of the pictures, rows a second.</summary>
     public static IReadOnlyList<double> Loads { get; } = [.. Enumerable.Range(0, (8 * PointsPerDecade) + 1).Select(i => Math.Pow(10, (double)i / PointsPerDecade))];
 
-    /// <summary>The CPU first.</summary>
-    public IReadOnlyList<ComparedDevice> Devices => [Cpu, .. Accelerators];
+    public IEnumerable<ComparedDevice> Accelerators => Pairings.SelectMany(pairing => pairing.Accelerators);
 
-    public static Comparison Make(CostInputs inputs, double load, double deadlineMicros, IEnumerable<string> accelerators, Tenure? tenure)
-    {
-        double utilisation = inputs.CpuMachine.Utilisation.Value;
-        ComparedDevice cpu = ComparedDevice.Make(inputs.CpuDevice, load, deadlineMicros, utilisation, null);
-        return new Comparison(inputs, load, deadlineMicros, utilisation, cpu,
-            [.. accelerators.Select(name => inputs.Accelerator(name, tenure)).OfType<PricedDevice>().Select(device =>
-                ComparedDevice.Make(device, load, deadlineMicros, utilisation, BreakEven.Find(inputs.CpuDevice, device, deadlineMicros, utilisation)))]);
-    }
-
-    /// <summary>Some of it was not measured; what to say on its face.</summary>
+    /// <summary>What to say on its face: what was not measured, how it was counted.</summary>
     public IReadOnlyList<string> Warnings()
     {
         List<string> warnings = [];
-        string[] sheets = [.. Accelerators.Where(d => d.Device.Profile.Basis != FigureBasis.Measured).Select(d => d.Device.Profile.Name)];
+        string[] sheets = [.. Names(Accelerators.Where(d => d.Device.Profile.Basis != FigureBasis.Measured))];
         if (sheets.Length > 0)
         {
-            warnings.Add($"Made from published and assumed figures, not from measurements: {string.Join(", ", sheets)}. Time is {DataSheetModel.Sentence}.");
+            warnings.Add($"Made from data sheets and assumptions, not from measurements: {string.Join(", ", sheets)}. Time is {DataSheetModel.Sentence}.");
         }
 
-        if (Cpu.Device.Profile.Basis != FigureBasis.Measured)
+        if (Inputs.CpuProfile.Basis != FigureBasis.Measured)
         {
-            warnings.Add($"The CPU's profile {Cpu.Device.Profile.Name} was not measured either.");
+            warnings.Add($"The CPU's profile {Inputs.CpuProfile.Name} was not measured either.");
         }
 
-        warnings.Add($"Prices: {System.IO.Path.GetFileName(Inputs.BookFile)} ({Inputs.Book.Name} {Inputs.Book.Version}), each with its source and date; what is assumed there has a wide range. Devices compute at most {Utilisation:P0} of the time; an accelerator is charged for the host's cores that feed it. Scoring alone: the rest of a decision (features, record, commit) costs the same beside every device.");
+        foreach (IGrouping<string, ComparedDevice> fewer in Accelerators.Where(d => d.PrecisionNote is not null).GroupBy(d => d.PrecisionNote!))
+        {
+            warnings.Add($"Timed in {fewer.Key} ({string.Join(", ", Names(fewer))}); the model's own precision is {PrecisionNotes.Full}.");
+        }
+
+        string[] old = [.. Pairings.SelectMany(p => p.Devices).SelectMany(d => d.Old.Select(price => $"{d.Name} {price.What} of {price.Date:yyyy-MM}")).Distinct()];
+        if (old.Length > 0)
+        {
+            warnings.Add($"PRICE_OLD: prices older than {Inputs.Book.AgeDaysOld} days, look them up again: {string.Join(", ", old)}.");
+        }
+
+        warnings.Add(Counting());
+        warnings.Add($"Prices: {Path.GetFileName(Inputs.BookFile)} ({Inputs.Book.Name} {Inputs.Book.Version}), each with its source and date. Scoring alone: the rest of a decision (features, record, commit) costs the same beside every device.");
         warnings.Add($"The {BatchLatency.Sentence}.");
         return warnings;
+    }
+
+    private string Counting()
+    {
+        string pairs = string.Join(", ", Pairings.Select(p => $"{Numbers.Word(p.Tenure)} CPU (machines of {p.Machine.Cores} cores, {p.Machine.Name}) beside {Numbers.Word(p.Tenure)} cards"));
+        return $"Like beside like: {pairs}. Everything is had whole: the CPU in machines, cards one by one, a rented card with its host, owned cards in machines of the same kind as the CPU's{Slots()}. \"Cores shared\" counts cores by their share on both sides instead, for whoever has other work for the rest of a machine; cards stay whole. Where both sides are owned, low and high of a break-even leave server, power and PUE at their values: they are the same for both. Devices and cores compute at most {Pairings[0].Utilisation:P0} of the time.";
+    }
+
+    private string Slots() => Pairings.FirstOrDefault(p => p.Tenure == Tenure.Owned)?.Machine.Slots is { } slots ? $", at most {Numbers.Of(slots.Value)} in one" : "";
+
+    private static IEnumerable<string> Names(IEnumerable<ComparedDevice> devices) => devices.Select(d => d.Name).Distinct();
+
+    public static Comparison Make(CostInputs inputs, double load, double deadlineMicros, IReadOnlyList<string>? asked, Tenure? tenure)
+    {
+        Pairing[] pairings = [.. inputs.Tenures(tenure).Select(one => Pairing.Make(inputs, one, load, deadlineMicros, asked, isTenureAsked: tenure is not null))];
+        return new Comparison(inputs, load, deadlineMicros, pairings);
+    }
+}
+
+/// <summary>The CPU and accelerators that are paid in the same way.</summary>
+/// <param name="Machine">The CPU's, and where cards are owned theirs.</param>
+/// <param name="Utilisation">Share of the time that devices may compute.</param>
+internal sealed record Pairing(Tenure Tenure, MachinePrice Machine, double Utilisation, ComparedDevice Cpu, IReadOnlyList<ComparedDevice> Accelerators)
+{
+    /// <summary>The CPU first.</summary>
+    public IReadOnlyList<ComparedDevice> Devices => [Cpu, .. Accelerators];
+
+    public string Title => Tenure == Tenure.Rented ? "Rented beside rented" : "Owned beside owned";
+
+    public static Pairing Make(CostInputs inputs, Tenure tenure, double load, double deadlineMicros, IReadOnlyList<string>? asked, bool isTenureAsked)
+    {
+        MachinePrice machine = inputs.MachineFor(tenure);
+        double utilisation = machine.Utilisation.Value;
+        // Owned, both sides are in the same kind of machine and pay the same power.
+        PriceBook book = tenure == Tenure.Owned ? inputs.Book.Sharing(machine.Name) : inputs.Book;
+        MachinePrice exact = book.Machines.First(m => m.Name == machine.Name) with { Tenure = tenure };
+        PricedDevice core = inputs.Core(exact, isWhole: true, book), sharedCore = inputs.Core(exact, isWhole: false, book);
+        IReadOnlyList<PricedDevice> devices = inputs.Accelerators(asked, machine, isWhole: true, isTenureAsked),
+            paired = inputs.Accelerators(asked, exact, isWhole: true, isTenureAsked, book), shared = inputs.Accelerators(asked, exact, isWhole: false, isTenureAsked, book);
+        return new Pairing(tenure, machine, utilisation, ComparedDevice.Make(inputs, machine, inputs.Core(machine, isWhole: true), core, null, null, load, deadlineMicros),
+        [
+            .. devices.Select((device, i) => ComparedDevice.Make(
+                inputs, machine, device, paired[i], BreakEven.Find(core, paired[i], deadlineMicros, utilisation), BreakEven.Find(sharedCore, shared[i], deadlineMicros, utilisation), load, deadlineMicros)),
+        ]);
     }
 }
 
 /// <summary>One device of a comparison.</summary>
+/// <param name="Paired">With what both sides share at its value, as break-even loads are found.</param>
 /// <param name="At">At the comparison's load; null when no row is answered in time.</param>
 /// <param name="PerThousand">Cost of a thousand decisions at that load; null likewise.</param>
 /// <param name="BreakEven">Against the CPU; null for the CPU itself.</param>
+/// <param name="Shared">The same with cores counted by their share, on both sides.</param>
 /// <param name="AtBreakEven">How it is run at <see cref="BreakEvenLoad"/>.</param>
-internal sealed record ComparedDevice(PricedDevice Device, OperatingPoint? At, Estimate? PerThousand, double? JoulesPerThousand, BreakEven? BreakEven, OperatingPoint? AtBreakEven)
+/// <param name="Old">Prices that are old.</param>
+internal sealed record ComparedDevice(
+    PricedDevice Device, PricedDevice Paired, DeviceBasis Basis, string? PrecisionNote, IReadOnlyList<(string What, DateOnly Date)> Old, OperatingPoint? At, Estimate? PerThousand, double? JoulesPerThousand,
+    BreakEven? BreakEven, BreakEven? Shared, OperatingPoint? AtBreakEven)
 {
+    public string Name => Device.Profile.Name;
+
+    /// <summary>Of the arithmetic that its times stand for.</summary>
+    public string Precision => Device.Profile.Sheet?.Precision ?? PrecisionNotes.Full;
+
     /// <summary>The expected load from which it stays cheaper; where there is none, the first at which it is cheaper.</summary>
     public double? BreakEvenLoad => BreakEven?.Expected.Lasting ?? BreakEven?.Expected.First;
 
-    public static ComparedDevice Make(PricedDevice device, double load, double deadlineMicros, double utilisation, BreakEven? breakEven)
+    public static ComparedDevice Make(CostInputs inputs, MachinePrice machine, PricedDevice device, PricedDevice paired, BreakEven? breakEven, BreakEven? shared, double load, double deadlineMicros)
     {
+        double utilisation = machine.Utilisation.Value;
         OperatingPoint? at = device.TryOperate(load, deadlineMicros, utilisation, Scenario.Expected, out OperatingPoint point) ? point : null;
-        var compared = new ComparedDevice(device, at, PerThousandAt(device, load, deadlineMicros, utilisation), at is { } p ? p.Watts / load * 1000 : null, breakEven, null);
+        string? note = device.Profile.Sheet is { } sheet && device.Curve.Digest is null ? PrecisionNotes.Of(inputs.ModelName, inputs.ModelVersion, sheet.Precision) : null;
+        var compared = new ComparedDevice(
+            device, paired, DeviceBasis.Of(inputs, device), note, inputs.Old(device, machine), at, PerThousandAt(device, load, deadlineMicros, utilisation), at is { } p ? p.Watts / load * 1000 : null, breakEven, shared, null);
         return compared.BreakEvenLoad is { } even && device.TryOperate(even, deadlineMicros, utilisation, Scenario.Expected, out OperatingPoint there) ? compared with { AtBreakEven = there } : compared;
     }
 

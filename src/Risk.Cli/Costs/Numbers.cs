@@ -39,10 +39,15 @@ internal static class Numbers
 
     private static string Digits(double value) => value.ToString(value switch { >= 99.95 => "0", >= 9.995 => "0.#", _ => "0.##" }, CultureInfo.InvariantCulture);
 
-    /// <summary>Loads between which something holds: <c>54 k – 81 k, from 96 k</c>.</summary>
-    public static string Intervals(CheaperLoads loads) => loads.Intervals.Count == 0 ? "never" : string.Join(", ", loads.Intervals.Select(i => double.IsInfinity(i.To)
-        ? i.From <= BreakEven.LoadMin ? "any" : $"from {Short(i.From)}"
-        : $"{Short(i.From)} – {Short(i.To)}"));
+    /// <summary>Loads between which something holds: <c>54 k – 81 k, from 96 k</c>; of many the first and the last.</summary>
+    public static string Intervals(CheaperLoads loads)
+    {
+        const int shown = 3;
+        string[] all = [.. loads.Intervals.Select(i => double.IsInfinity(i.To)
+            ? i.From <= BreakEven.LoadMin ? "any" : $"from {Short(i.From)}"
+            : $"{Short(i.From)} – {Short(i.To)}")];
+        return all.Length == 0 ? "never" : string.Join(", ", all.Length <= shown ? all : [.. all[..(shown - 1)], "…", all[^1]]);
+    }
 
     /// <summary>Median and 99th percentile.</summary>
     public static string Latency(BatchLatency latency) => $"{Micros(latency.P50)}, {Micros(latency.P99)}";
@@ -51,8 +56,5 @@ internal static class Numbers
 
     public static string Word(Tenure tenure) => tenure == Tenure.Owned ? "owned" : "rented";
 
-    /// <summary>What the device's times rest on; and its price, where that is assumed.</summary>
-    public static string Basis(PricedDevice device) => $"{Basis(device.Profile.Basis)}{(device.Rates.PriceBasis == FigureBasis.Assumed ? ", price assumed" : "")}";
-
-    public static string Basis(FigureBasis basis) => basis switch { FigureBasis.Measured => "measured", FigureBasis.Published => "published", _ => "assumed" };
+    public static string Basis(FigureBasis basis) => basis switch { FigureBasis.Measured => "measured", FigureBasis.Published => "published", FigureBasis.Derived => "derived", _ => "assumed" };
 }

@@ -26,53 +26,38 @@ internal static class PlanCommand
         return command;
     }
 
-    private sealed record Option(string Name, string Tenure, FigureBasis Basis, FleetOption Fleet);
+    private sealed record Option(string Name, Tenure Tenure, DeviceBasis Basis, FleetOption Fleet);
 
     private static ExitCode Run(VerbContext context)
     {
         double scale = CompareCommand.Positive(context, Scale, 1e9), deadline = CompareCommand.Positive(context, CompareCommand.Deadline, 1e6) * 1000;
         ArrivalTrace trace = ReadTrace(context.Get(Load)!);
         CostInputs inputs = new(context);
-        double utilisation = inputs.CpuMachine.Utilisation.Value;
-        var plan = new FleetPlan(FleetPlan.Hours(trace.Counts, scale), inputs.CpuDevice, inputs.CpuMachine.Cores, deadline, utilisation);
+        IReadOnlyList<(double Mean, double Peak)> hours = FleetPlan.Hours(trace.Counts, scale);
+        double peak = hours.Max(hour => hour.Peak);
+        IReadOnlyList<string>? asked = CompareCommand.Names(context.Get(Fleet))?.Where(name => name != "cpu" && name != inputs.CpuProfile.Name).ToList();
         var options = new List<Option>();
-        if (plan.CpuOnly() is { } cpu)
+        var faces = new List<string>();
+        foreach (MachinePrice machine in inputs.Tenures(null).Select(inputs.MachineFor))
         {
-            options.Add(new Option($"CPU only ({inputs.CpuMachine.Name})", Numbers.Word(inputs.CpuMachine.Tenure), inputs.CpuDevice.Profile.Basis, cpu));
+            faces.Add($"{Numbers.Word(machine.Tenure)}: {machine.Name}, {machine.Cores} cores");
+            options.AddRange(Options(inputs, machine, asked, new FleetPlan(hours, inputs.Core(machine, isWhole: false), machine.Cores, deadline, machine.Utilisation.Value)));
         }
 
-        IEnumerable<string> names = context.Get(Fleet)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(name => name != "cpu" && name != inputs.CpuDevice.Profile.Name) ?? inputs.AcceleratorNames;
-        foreach (string name in names)
+        if (asked?.FirstOrDefault(name => options.All(o => o.Fleet.Accelerator?.Profile.Name != name)) is { } missing && options.Count > 0)
         {
-            Tenure[] tenures = inputs.Book.Devices.FirstOrDefault(d => d.Name == name) is { } price ? [.. ((Tenure[])[Tenure.Rented, Tenure.Owned]).Where(price.CanBe)] : [Tenure.Rented];
-            foreach (Tenure tenure in tenures)
-            {
-                if (inputs.Accelerator(name, tenure) is not { } device)
-                {
-                    continue;
-                }
-
-                if (plan.Only(device) is { } only)
-                {
-                    options.Add(new Option($"{name} only", Numbers.Word(tenure), device.Profile.Basis, only));
-                }
-
-                if (plan.Mixed(device) is { } mixed && mixed.CoreCount > 0)
-                {
-                    options.Add(new Option($"{name} with CPU", Numbers.Word(tenure), device.Profile.Basis, mixed));
-                }
-            }
+            context.Output.ErrorLine("DEADLINE_UNMET", $"{missing} does not answer within {Numbers.Micros(deadline)} at this load, or is not to be had like its machine.");
         }
 
         options.Sort((a, b) => a.Fleet.Cost.MoneyScaled.Value.CompareTo(b.Fleet.Cost.MoneyScaled.Value));
-        string face = Face(inputs, options, utilisation);
+        string face = Face(inputs, options, faces);
         if (context.Output.Json)
         {
-            context.Output.WriteJson(json => Write(json, inputs, trace, plan, scale, deadline, face, options));
+            context.Output.WriteJson(json => Write(json, inputs, trace, peak, scale, deadline, face, options));
         }
         else
         {
-            Show(context.Output, inputs, trace, plan, scale, deadline, face, options);
+            Show(context.Output, inputs, trace, peak, scale, deadline, face, options);
         }
 
         if (options.Count == 0)
@@ -84,24 +69,49 @@ internal static class PlanCommand
         return ExitCode.Done;
     }
 
-    private static string Face(CostInputs inputs, List<Option> options, double utilisation)
+    private static IEnumerable<Option> Options(CostInputs inputs, MachinePrice machine, IReadOnlyList<string>? asked, FleetPlan plan)
     {
-        string[] sheets = [.. options.Where(o => o.Basis != FigureBasis.Measured).Select(o => o.Fleet.Accelerator?.Profile.Name ?? inputs.CpuDevice.Profile.Name).Distinct()];
-        string published = sheets.Length == 0 ? "Devices as measured." : $"Made from published and assumed figures, not from measurements: {string.Join(", ", sheets)}; time is {DataSheetModel.Sentence}.";
-        return $"{published} Prices: {inputs.Book.Name} {inputs.Book.Version}, each with source and date. Sized for the busiest minute of each hour at {utilisation:P0} utilisation, its 99th percentile in time; the trace repeats for a month. Low and high: sized again with every figure at that end. What is owned is written off whether it is on or off; starts are paid. The {BatchLatency.Sentence}.";
+        if (plan.CpuOnly() is { } cpu)
+        {
+            yield return new Option($"CPU only ({machine.Name})", machine.Tenure, DeviceBasis.Of(inputs, inputs.Core(machine, isWhole: false)), cpu);
+        }
+
+        foreach (PricedDevice device in inputs.Accelerators(asked, machine, isWhole: false, isTenureAsked: false))
+        {
+            DeviceBasis basis = DeviceBasis.Of(inputs, device);
+            if (plan.Only(device) is { } only)
+            {
+                yield return new Option($"{device.Profile.Name} only", machine.Tenure, basis, only);
+            }
+
+            if (plan.Mixed(device) is { } mixed && mixed.Cost != plan.Only(device)?.Cost)
+            {
+                yield return new Option($"{device.Profile.Name} with CPU", machine.Tenure, basis, mixed);
+            }
+        }
     }
 
-    private static void Show(Output output, CostInputs inputs, ArrivalTrace trace, FleetPlan plan, double scale, double deadline, string face, List<Option> options)
+    private static string Face(CostInputs inputs, List<Option> options, List<string> machines)
+    {
+        string[] sheets = [.. options.Select(o => o.Fleet.Accelerator?.Profile ?? inputs.CpuProfile).Where(profile => profile.Basis != FigureBasis.Measured).Select(profile => profile.Name).Distinct()];
+        string published = sheets.Length == 0 ? "Devices as measured." : $"Made from data sheets and assumptions, not from measurements: {string.Join(", ", sheets)}; time is {DataSheetModel.Sentence}.";
+        string[] old = [.. options.Where(o => o.Fleet.Accelerator is not null).Select(o => (o.Fleet.Accelerator!, o.Tenure)).Distinct()
+            .SelectMany(pair => inputs.Old(pair.Item1, inputs.MachineFor(pair.Tenure)).Select(price => $"{pair.Item1.Profile.Name} {price.What} of {price.Date:yyyy-MM}")).Distinct()];
+        string aged = old.Length == 0 ? "" : $" PRICE_OLD: prices older than {inputs.Book.AgeDaysOld} days: {string.Join(", ", old)}.";
+        return $"{published} Prices: {inputs.Book.Name} {inputs.Book.Version}, each with source and date.{aged} A fleet is of one kind throughout, machines and cards alike ({string.Join("; ", machines)}); cards and machines are had whole, and owned cards' hosts are among the machines. Sized for the busiest minute of each hour at the machine's utilisation, its 99th percentile in time; the trace repeats for a month. Low and high: sized again with every figure at that end. What is owned is written off whether it is on or off; starts are paid. The {BatchLatency.Sentence}.";
+    }
+
+    private static void Show(Output output, CostInputs inputs, ArrivalTrace trace, double peak, double scale, double deadline, string face, List<Option> options)
     {
         output.WriteLine(face);
         output.WriteLine();
-        output.WriteLine($"{inputs.ModelReference}, {trace.Name} × {Numbers.Of(scale)}: {Numbers.Of(trace.Total * scale)} decisions in {Numbers.Of(trace.Counts.Count / 3600.0)} hours, busiest minute {Numbers.Of(plan.PeakLoad)} a second; {Numbers.Micros(deadline)} from arrival to answer; {inputs.Book.Currency} and kWh a month, expected (low – high).");
-        Table table = output.CreateTable("fleet", "", "basis", "accelerators", "cores", "money, scaled down", "money, always on", "saving", "kWh, scaled down", "kWh, always on", "p50, p99 at peak");
+        output.WriteLine($"{inputs.ModelReference}, {trace.Name} × {Numbers.Of(scale)}: {Numbers.Of(trace.Total * scale)} decisions in {Numbers.Of(trace.Counts.Count / 3600.0)} hours, busiest minute {Numbers.Of(peak)} a second; {Numbers.Micros(deadline)} from arrival to answer; {inputs.Book.Currency} and kWh a month, expected (low – high).");
+        Table table = output.CreateTable("fleet", "", "basis", "accelerators", "used", "cores", "money, scaled down", "money, always on", "saving", "kWh, scaled down", "kWh, always on", "p50, p99 at peak");
         foreach (Option option in options)
         {
             MonthlyCost cost = option.Fleet.Cost;
             table.AddRow(
-                Markup.Escape(option.Name), option.Tenure, Numbers.Basis(option.Basis), Markup.Escape(Count(option.Fleet.Accelerators)), Markup.Escape(Count(option.Fleet.Cores)),
+                Markup.Escape(option.Name), Numbers.Word(option.Tenure), option.Basis.Words, Markup.Escape(Count(option.Fleet.Accelerators)), Used(option.Fleet, trace), Markup.Escape(Count(option.Fleet.Cores)),
                 Markup.Escape(Numbers.Range(cost.MoneyScaled)), Numbers.Of(cost.Money.Value), Numbers.Of(cost.Saving.Value), Numbers.Of(cost.KilowattHoursScaled.Value), Numbers.Of(cost.KilowattHours.Value), Numbers.Latency(option.Fleet.Peak));
         }
 
@@ -109,27 +119,38 @@ internal static class PlanCommand
         if (options.Count > 0)
         {
             Option best = options[0];
-            output.WriteLine($"Cheapest: {best.Name}, {best.Tenure}, {Numbers.Range(best.Fleet.Cost.MoneyScaled)} {inputs.Book.Currency} a month; switching off what an hour does not need saves {Numbers.Of(best.Fleet.Cost.Saving.Value)}.");
+            output.WriteLine($"Cheapest: {best.Name}, {Numbers.Word(best.Tenure)}, {Numbers.Range(best.Fleet.Cost.MoneyScaled)} {inputs.Book.Currency} a month; switching off what an hour does not need saves {Numbers.Of(best.Fleet.Cost.Saving.Value)}.");
         }
 
-        // Sorted: the first of each way is its cheapest.
-        foreach (IGrouping<string?, Option> device in options.Where(o => o.Fleet.Accelerator is not null).GroupBy(o => o.Fleet.Accelerator!.Profile.Name))
+        foreach ((string device, Option bought, Option rented) in BoughtAndRented(options))
         {
-            if (device.FirstOrDefault(o => o.Tenure == Numbers.Word(Tenure.Owned)) is { } bought && device.FirstOrDefault(o => o.Tenure == Numbers.Word(Tenure.Rented)) is { } rented)
-            {
-                output.WriteLine($"{device.Key}: bought {Numbers.Range(bought.Fleet.Cost.MoneyScaled)}, rented {Numbers.Range(rented.Fleet.Cost.MoneyScaled)} a month.");
-            }
+            output.WriteLine($"{device}: bought {Numbers.Range(bought.Fleet.Cost.MoneyScaled)} ({bought.Name}), rented {Numbers.Range(rented.Fleet.Cost.MoneyScaled)} ({rented.Name}) a month.");
         }
     }
 
-    private static void Write(Utf8JsonWriter json, CostInputs inputs, ArrivalTrace trace, FleetPlan plan, double scale, double deadline, string face, List<Option> options)
+    /// <summary>Hours a day that it is worth switching on.</summary>
+    private static string Used(FleetOption fleet, ArrivalTrace trace) => fleet.Accelerator is null ? ""
+        : fleet.UsedHours == 0 ? "not used" : $"{fleet.UsedHours} of {Math.Ceiling(trace.Counts.Count / 3600.0)} h";
+
+    /// <summary>Of each device that can be had both ways the cheapest fleet of each, of those in which it runs.</summary>
+    private static IEnumerable<(string Device, Option Bought, Option Rented)> BoughtAndRented(List<Option> options) =>
+        from option in options
+        where option.Fleet is { Accelerator: not null, UsedHours: > 0 }
+        group option by option.Fleet.Accelerator!.Profile.Name into device
+        // Sorted: the first of each way is its cheapest.
+        let bought = device.FirstOrDefault(o => o.Tenure == Tenure.Owned)
+        let rented = device.FirstOrDefault(o => o.Tenure == Tenure.Rented)
+        where bought is not null && rented is not null
+        select (device.Key, bought, rented);
+
+    private static void Write(Utf8JsonWriter json, CostInputs inputs, ArrivalTrace trace, double peak, double scale, double deadline, string face, List<Option> options)
     {
         json.WriteString("basis", face);
         json.WriteString("model", inputs.ModelReference);
         json.WriteString("trace", trace.Name);
         json.WriteNumber("scale", scale);
         json.WriteNumber("decisions", trace.Total * scale);
-        json.WriteNumber("peakPerSecond", plan.PeakLoad);
+        json.WriteNumber("peakPerSecond", peak);
         json.WriteNumber("deadlineMillis", deadline / 1000);
         json.WriteString("currency", inputs.Book.Currency);
         json.WriteStartArray("fleets");
@@ -138,9 +159,10 @@ internal static class PlanCommand
             json.WriteStartObject();
             json.WriteString("name", option.Name);
             json.WriteString("device", option.Fleet.Accelerator?.Profile.Name ?? "cpu");
-            json.WriteString("tenure", option.Tenure);
-            json.WriteString("basis", Numbers.Basis(option.Basis));
+            json.WriteString("tenure", Numbers.Word(option.Tenure));
+            json.WriteString("basis", Numbers.Basis(option.Basis.Worst));
             json.WriteNumber("accelerators", option.Fleet.AcceleratorCount);
+            json.WriteNumber("usedHours", option.Fleet.UsedHours);
             json.WriteNumber("cores", option.Fleet.CoreCount);
             Range(json, "acceleratorsRange", option.Fleet.Accelerators);
             Range(json, "coresRange", option.Fleet.Cores);
@@ -150,6 +172,19 @@ internal static class PlanCommand
             Range(json, "monthlySaving", option.Fleet.Cost.Saving);
             Range(json, "monthlyKilowattHours", option.Fleet.Cost.KilowattHours);
             Range(json, "monthlyKilowattHoursScaledDown", option.Fleet.Cost.KilowattHoursScaled);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteStartArray("boughtAndRented");
+        foreach ((string device, Option bought, Option rented) in BoughtAndRented(options))
+        {
+            json.WriteStartObject();
+            json.WriteString("device", device);
+            json.WriteString("bought", bought.Name);
+            Range(json, "boughtMonthly", bought.Fleet.Cost.MoneyScaled);
+            json.WriteString("rented", rented.Name);
+            Range(json, "rentedMonthly", rented.Fleet.Cost.MoneyScaled);
             json.WriteEndObject();
         }
 

@@ -118,15 +118,17 @@ internal static class ReportCommand
             return;
         }
 
-        (Cost metered, Cost idle, Cost waste, Cost unallocated) = Metered(runs);
-        output.WriteLine($"Metered {Numbers.Of((double)metered.Money)} {currency}, {Numbers.Of(metered.Joules)} J; of it idle {Share(idle, metered)}, waste {Share(waste, metered)}, not yet borne by a decision {Share(unallocated, metered)}; decisions and meter differ by {Closure(total, metered, unallocated):P4}.");
+        (Cost metered, Cost idle, Cost waste, Cost unallocated, Cost atEnd) = Metered(runs);
+        Cost borne = metered - unallocated - atEnd;
+        output.WriteLine($"Metered {Numbers.Of((double)metered.Money)} {currency}, {Numbers.Of(metered.Joules)} J; idle {Share(idle, metered)}, waste {Share(waste, metered)}.");
+        output.WriteLine($"Of it decisions bear {Share(borne, metered)}, from which their sum differs by {Closure(total, borne):P4}; idle at the end, borne by no decision: {Share(atEnd, metered)}{(unallocated == default ? "" : $"; not yet borne, by runs that go on or were killed: {Share(unallocated, metered)}")}.");
         MeteredDevice[] devices = [.. Devices(runs)];
-        if (devices.Length > 1)
+        if (devices.Length > 0)
         {
             Table byDevice = output.CreateTable("device", "batches", "busy s", $"money {currency}", "idle", "waste", "joules");
             foreach (MeteredDevice device in devices)
             {
-                byDevice.AddRow(Markup.Escape(device.Name), device.Runs == 0 ? "" : Numbers.Of(device.Runs), Numbers.Of(device.BusySeconds), Numbers.Of((double)device.Total.Money), Share(device.Idle, device.Total), Share(device.Waste, device.Total), Numbers.Of(device.Total.Joules));
+                byDevice.AddRow(Markup.Escape(device.Name), Numbers.Of(device.Runs), Numbers.Of(device.BusySeconds), Numbers.Of((double)device.Total.Money), Share(device.Idle, device.Total), Share(device.Waste, device.Total), Numbers.Of(device.Total.Joules));
             }
 
             output.People.Write(byDevice);
@@ -166,15 +168,15 @@ internal static class ReportCommand
             return;
         }
 
-        (Cost metered, Cost idle, Cost waste, Cost unallocated) = Metered(runs);
+        (Cost metered, Cost idle, Cost waste, Cost unallocated, Cost atEnd) = Metered(runs);
         json.WriteStartObject("metered");
         json.WriteString("currency", runs[^1].Currency);
-        foreach ((string name, Cost cost) in (ReadOnlySpan<(string, Cost)>)[("total", metered), ("idle", idle), ("waste", waste), ("unallocated", unallocated)])
+        foreach ((string name, Cost cost) in (ReadOnlySpan<(string, Cost)>)[("total", metered), ("idle", idle), ("waste", waste), ("atEnd", atEnd), ("unallocated", unallocated)])
         {
             Write(json, name, cost);
         }
 
-        json.WriteNumber("difference", Closure(total, metered, unallocated));
+        json.WriteNumber("difference", Closure(total, metered - unallocated - atEnd));
         json.WriteStartArray("devices");
         foreach (MeteredDevice device in Devices(runs))
         {
@@ -195,9 +197,9 @@ internal static class ReportCommand
         json.WriteEndObject();
     }
 
-    private static (Cost Total, Cost Idle, Cost Waste, Cost Unallocated) Metered(IReadOnlyList<MeteredRun> runs) => runs.Aggregate(
-        (Total: default(Cost), Idle: default(Cost), Waste: default(Cost), Unallocated: default(Cost)),
-        (sum, run) => (sum.Total + run.Total, sum.Idle + run.Idle, sum.Waste + run.Waste, sum.Unallocated + run.Unallocated));
+    private static (Cost Total, Cost Idle, Cost Waste, Cost Unallocated, Cost AtEnd) Metered(IReadOnlyList<MeteredRun> runs) => runs.Aggregate(
+        (Total: default(Cost), Idle: default(Cost), Waste: default(Cost), Unallocated: default(Cost), AtEnd: default(Cost)),
+        (sum, run) => (sum.Total + run.Total, sum.Idle + run.Idle, sum.Waste + run.Waste, sum.Unallocated + run.Unallocated, sum.AtEnd + run.AtEnd));
 
     private static void Write(Utf8JsonWriter json, string name, Cost cost)
     {
@@ -212,8 +214,7 @@ internal static class ReportCommand
         sum.Name, sum.Runs + device.Runs, sum.BusySeconds + device.BusySeconds, sum.Total + device.Total, sum.Active + device.Active, sum.Idle + device.Idle, sum.Waste + device.Waste)));
 
     /// <summary>How far the decisions' sum is from what the meters show for them, as a share.</summary>
-    private static double Closure(Cost decisions, Cost metered, Cost unallocated) =>
-        metered.PicoUnits == unallocated.PicoUnits ? 0 : Math.Abs(1 - (double)(decisions.Money / (metered - unallocated).Money));
+    private static double Closure(Cost decisions, Cost borne) => borne.PicoUnits == 0 ? 0 : Math.Abs(1 - (double)(decisions.Money / borne.Money));
 
     private static string Share(Cost part, Cost whole) => whole.PicoUnits == 0 ? "0 %" : ((double)(part.Money / whole.Money)).ToString("P1", CultureInfo.InvariantCulture);
 

@@ -60,7 +60,7 @@ internal static class DemoVerb
         input.TryAgain(again => engine.WarmUp(again, input.CreateParser(engine.Keys, reproducible)));
         long logBefore = engine.LogSize;
         RunReport report = output.Run("Scoring", "transactions", null, progress => Score(engine, input.Source, parser, run, progress, context.Cancellation));
-        CostsFile.Add(directory, engine.Costs, logBefore, engine.LogSize);
+        CostsFile.Add(directory, engine.Costs, logBefore, engine.LogSize, engine.Model.ProcessorBatches);
         if (report.Strict is { } rejection)
         {
             throw CommandFailure.BadInput(rejection.Code.Text(), $"line {rejection.SourceOffset} of {options.SourceName}{(rejection.Field is null ? "" : $", field {rejection.Field}")}: the run stopped here because of --strict; what came before is in {directory}");

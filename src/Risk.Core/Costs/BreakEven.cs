@@ -5,8 +5,8 @@ namespace Risk.Core.Costs;
 public readonly record struct LoadInterval(double From, double To);
 
 /// <summary>
-/// All of these intervals, ascending. There can be many: devices are bought whole, so that their cost is a staircase, and
-/// right after a step the CPU can be the cheaper one again.
+/// All of these intervals, ascending. There can be many: devices and machines are had whole, so that their cost is a
+/// staircase, and right after a step of the device the CPU can be the cheaper one again.
 /// </summary>
 public sealed record CheaperLoads(IReadOnlyList<LoadInterval> Intervals)
 {
@@ -41,7 +41,7 @@ public sealed record BreakEven(CheaperLoads Low, CheaperLoads Expected, CheaperL
     {
         List<LoadInterval> intervals = [];
         double before = LoadMin, from = double.NaN;
-        foreach (double load in Loads(accelerator, utilisation, ofAccelerator))
+        foreach (double load in Loads([.. accelerator.LoadsOfOne(utilisation, ofAccelerator), .. cpu.LoadsOfOne(utilisation, ofCpu)]))
         {
             if (IsCheaper(load) == double.IsFinite(from))
             {
@@ -80,13 +80,13 @@ public sealed record BreakEven(CheaperLoads Low, CheaperLoads Expected, CheaperL
         }
     }
 
-    /// <summary>A fine grid, and both sides of each step of the staircase, where an interval begins or ends that the grid could miss.</summary>
-    private static IEnumerable<double> Loads(PricedDevice accelerator, double utilisation, Scenario scenario)
+    /// <summary>A fine grid, and both sides of each step of the staircases, where an interval begins or ends that the grid could miss.</summary>
+    private static IEnumerable<double> Loads(IEnumerable<double> loadsOfOne)
     {
         List<double> loads = [];
         for (int i = 0; i <= StepsPerDecade * 9; i++)
             loads.Add(LoadMin * Math.Pow(10, (double)i / StepsPerDecade));
-        foreach (double one in accelerator.LoadsOfOne(utilisation, scenario))
+        foreach (double one in loadsOfOne)
         {
             for (int count = 1; count <= StaircaseSteps; count++)
                 loads.AddRange([one * count, one * count * (1 + 1e-6)]);

@@ -12,7 +12,31 @@ public sealed record CostLine(string What, string Arithmetic, Estimate Result, s
 /// <param name="Core">One of them.</param>
 /// <param name="Cores">Kept for each device that is on.</param>
 /// <param name="IsInPrice">They are in the rent of the device, their power too.</param>
-public sealed record HostShare(DeviceRates Core, Estimate Cores, bool IsInPrice);
+public sealed record HostShare(DeviceRates Core, Estimate Cores, bool IsInPrice)
+{
+    /// <summary>Machines are had whole, with so many cores each; 0 where the rest of a machine does other work.</summary>
+    public int CoresPerMachine { get; init; }
+
+    /// <summary>Devices that go into one machine, where a device is not rented with its host.</summary>
+    public Estimate Slots { get; init; } = Estimate.Of(double.PositiveInfinity);
+
+    /// <summary>Machines that so many devices must be put into.</summary>
+    public double MachinesFor(double devices, Scenario scenario) =>
+        // More slots are the cheaper end.
+        Math.Ceiling(devices / (scenario switch { Scenario.Low => Slots.High, Scenario.High => Slots.Low, _ => Slots.Value }));
+
+    /// <summary>Cores that are paid beyond those kept.</summary>
+    /// <param name="beyond">Of them, what is needed.</param>
+    internal double More(double kept, double beyond, double devices, Scenario scenario)
+    {
+        if (CoresPerMachine == 0)
+            return beyond;
+        if (IsInPrice)
+            return Math.Ceiling((beyond / CoresPerMachine) - 1e-9) * CoresPerMachine;
+        double machines = Math.Max(Math.Ceiling(((kept + beyond) / CoresPerMachine) - 1e-9), Math.Max(1, MachinesFor(devices, scenario)));
+        return (machines * CoresPerMachine) - kept;
+    }
+}
 
 /// <summary>
 /// What a device costs by the hour, in the book's currency, made from the figures of a price book; and how, line by line.
@@ -70,16 +94,24 @@ public sealed class DeviceRates
 
     /// <summary>An accelerator with its share of the host.</summary>
     /// <param name="device">One of the book's; it must be possible to have it so (<see cref="DevicePrice.CanBe"/>).</param>
-    public static DeviceRates OfDevice(PriceBook book, DevicePrice device, Tenure tenure)
+    /// <param name="machine">Whose cores feed it, one of the book's in either tenure; null for the one that the book names.</param>
+    /// <param name="isWhole">Machines are had whole and do nothing else.</param>
+    public static DeviceRates OfDevice(PriceBook book, DevicePrice device, Tenure tenure, MachinePrice? machine = null, bool isWhole = false)
     {
         int index = book.Devices.ToList().IndexOf(device);
         string path = $"$.devices[{index}]";
         DeviceRates rates = new(device.Name, tenure, book.Currency) { StartMinutes = Estimate.Of(device.Start) };
         rates.SetWatts(book, device.Idle, device.Full, 1, path);
-        MachinePrice host = book.Machines.First(machine => machine.Name == device.Host);
+        MachinePrice host = machine ?? book.Machines.First(candidate => candidate.Name == device.Host);
         DeviceRates core = OfCore(book, host);
         Estimate cores = Estimate.Of(device.HostCores);
-        rates.Host = new HostShare(core, cores, IsInPrice: tenure == Tenure.Rented);
+        rates.Host = new HostShare(core, cores, IsInPrice: tenure == Tenure.Rented) { CoresPerMachine = isWhole ? host.Cores : 0 };
+        if (tenure == Tenure.Owned && host.Slots is { } slots)
+        {
+            rates.Host = rates.Host with { Slots = Estimate.Of(slots) };
+            if (isWhole)
+                rates.Add("in one machine", $"at most {Number(slots.Value)}", Estimate.Of(slots), "devices", $"$.machines[{book.Machines.ToList().FindIndex(candidate => candidate.Name == host.Name)}].slots");
+        }
         rates._lines.AddRange(core._lines.Select(line => line with { What = $"a core of {host.Name}: {line.What}" }));
         if (tenure == Tenure.Rented)
         {
@@ -118,7 +150,8 @@ public sealed class DeviceRates
     /// <summary>One core of a machine, as its share of everything the machine costs.</summary>
     public static DeviceRates OfCore(PriceBook book, MachinePrice machine)
     {
-        string path = $"$.machines[{book.Machines.ToList().IndexOf(machine)}]";
+        // By name: it may be had otherwise than the book has it.
+        string path = $"$.machines[{book.Machines.ToList().FindIndex(candidate => candidate.Name == machine.Name)}]";
         DeviceRates rates = new($"{machine.Name}, one core", machine.Tenure, book.Currency) { StartMinutes = Estimate.Of(1) };
         rates.SetWatts(book, machine.Idle, machine.Full, machine.Cores, path);
         if (machine.Tenure == Tenure.Rented)

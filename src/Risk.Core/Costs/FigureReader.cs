@@ -8,7 +8,7 @@ namespace Risk.Core.Costs;
 /// Reads the one form that every figure of a price book or a device profile has:
 /// <code>
 /// { "value": 0.2, "low": 0.1, "high": 0.3, "unit": "EUR/kWh", "source": "…", "date": "2024-04-25",
-///   "basis": "measured|published|assumed" }                       (low and high may be left out)
+///   "basis": "measured|published|derived|assumed" }                       (low and high may be left out)
 /// </code>
 /// </summary>
 /// <param name="missing">The code where a figure, or its unit, source, date or basis is not there.</param>
@@ -46,7 +46,7 @@ internal sealed class FigureReader(DefinitionReader reader, string missing, stri
             reader.Add(invalid, $"{path}.date", $"'{day}' is not a day such as 2024-04-25");
         FigureBasis basis = default;
         if (Word(element, path, "basis") is { } word && !TryBasis(word, out basis))
-            reader.Add(invalid, $"{path}.basis", $"'{word}' is none of measured, published, assumed");
+            reader.Add(invalid, $"{path}.basis", $"'{word}' is none of measured, published, derived, assumed");
         return new PriceFigure(value, low, high, unit, source, date, basis);
     }
 
@@ -58,8 +58,8 @@ internal sealed class FigureReader(DefinitionReader reader, string missing, stri
 
     public static bool TryBasis(string word, out FigureBasis basis)
     {
-        basis = word switch { "measured" => FigureBasis.Measured, "published" => FigureBasis.Published, _ => FigureBasis.Assumed };
-        return word is "measured" or "published" or "assumed";
+        basis = word switch { "measured" => FigureBasis.Measured, "published" => FigureBasis.Published, "derived" => FigureBasis.Derived, _ => FigureBasis.Assumed };
+        return word is "measured" or "published" or "derived" or "assumed";
     }
 
     private string? Word(JsonElement element, string path, string name)

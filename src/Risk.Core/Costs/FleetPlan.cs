@@ -13,9 +13,10 @@ public readonly record struct MonthlyCost(Estimate Money, Estimate MoneyScaled, 
 
 /// <summary>One way to carry a load: sized once with expected figures, once with every figure at its least, once at its most.</summary>
 /// <param name="Accelerators">How many; 0 for the CPU alone, infinite at an end where no number is in time.</param>
-/// <param name="Cores">In whole machines.</param>
+/// <param name="Cores">In whole machines, those that feed the accelerators included where they are not in a rent.</param>
+/// <param name="UsedHours">Hours of the trace, by expected figures, in which an accelerator is worth switching on; 0: a fleet of CPUs beside which it idles.</param>
 /// <param name="Peak">Of the row that waits longest, in the busiest minute, expected figures.</param>
-public sealed record FleetOption(PricedDevice? Accelerator, Estimate Accelerators, Estimate Cores, BatchLatency Peak, MonthlyCost Cost)
+public sealed record FleetOption(PricedDevice? Accelerator, Estimate Accelerators, Estimate Cores, int UsedHours, BatchLatency Peak, MonthlyCost Cost)
 {
     /// <summary>By expected figures.</summary>
     public int AcceleratorCount => (int)Accelerators.Value;
@@ -62,7 +63,7 @@ public sealed class FleetPlan(IReadOnlyList<(double Mean, double Peak)> hours, P
         SizedFleet low = size(Scenario.Low) ?? expected, high = size(Scenario.High) ?? SizedFleet.Impossible;
         double month = HoursPerMonth / hours.Count;
         Estimate of(Func<SizedFleet, double> part, double factor = 1) => new Estimate(part(low), part(expected), part(high)) * factor;
-        return new FleetOption(accelerator, of(static f => f.Accelerators), of(static f => f.Cores), expected.Peak, new MonthlyCost(
+        return new FleetOption(accelerator, of(static f => f.Accelerators), of(static f => f.Cores), expected.UsedHours, expected.Peak, new MonthlyCost(
             of(static f => f.Money, month), of(static f => f.MoneyScaled, month), of(static f => f.WattHours, month / 1000), of(static f => f.WattHoursScaled, month / 1000)));
     }
 }

@@ -1,17 +1,19 @@
 namespace Risk.Core.Costs;
 
 /// <summary>A fleet of one scenario, and what its hours add up to.</summary>
+/// <param name="UsedHours">In which an accelerator is on, scaled down.</param>
 /// <param name="Peak">The longest in any hour's busiest minute, scaled down.</param>
-internal readonly record struct SizedFleet(double Accelerators, double Cores, BatchLatency Peak, double Money, double MoneyScaled, double WattHours, double WattHoursScaled)
+internal readonly record struct SizedFleet(double Accelerators, double Cores, int UsedHours, BatchLatency Peak, double Money, double MoneyScaled, double WattHours, double WattHoursScaled)
 {
     /// <summary>No number of devices is in time; nothing would read as free.</summary>
     public static SizedFleet Impossible { get; } = new(
-        double.PositiveInfinity, double.PositiveInfinity, default, double.PositiveInfinity, double.PositiveInfinity, double.PositiveInfinity, double.PositiveInfinity);
+        double.PositiveInfinity, double.PositiveInfinity, 0, default, double.PositiveInfinity, double.PositiveInfinity, double.PositiveInfinity, double.PositiveInfinity);
 }
 
 /// <summary>
 /// <see cref="FleetPlan"/> with every figure at one end. Works from one table: of each hour and each number of accelerators
-/// switched on, the cores that it takes besides and what the hour costs then.
+/// switched on, the cores that it takes besides and what the hour costs then. Cores come in whole machines: those that score,
+/// and those that feed accelerators where no rent includes them.
 /// </summary>
 internal sealed class FleetSizing(
     IReadOnlyList<(double Mean, double Peak)> hours, PricedDevice core, PricedDevice? accelerator, int coresPerMachine, double deadlineMicros, double utilisationMax, Scenario scenario)
@@ -20,16 +22,29 @@ internal sealed class FleetSizing(
     private const int CellsMax = 20_000;
 
     /// <summary>One hour with so many accelerators on.</summary>
-    /// <param name="Cores">That are needed besides.</param>
+    /// <param name="Cores">That are needed besides, in whole machines.</param>
     private readonly record struct Hour(int On, int Cores, double Money, double Watts);
 
     private double CoreOn => core.Rates.OnPerHour.At(scenario);
     private double CoreOff => core.Rates.OffPerHour.At(scenario);
     private double CoreIdle => core.Rates.IdleWatts.At(scenario);
 
-    public SizedFleet? CpuOnly() => Fleet(Table([0]), 0, hours.Max(hour => Math.Max(CoresFor(hour.Peak) ?? int.MaxValue, CoresFor(hour.Mean) ?? int.MaxValue)), isFinal: true);
+    /// <summary>An owned card's host, idle; in <see cref="DeviceRates.OnPerHour"/>, and counted among the cores here.</summary>
+    private double HostOn => accelerator?.Rates.Host is { IsInPrice: false } host ? (host.Core.OnPerHour * host.Cores).At(scenario) : 0;
 
-    public SizedFleet? Only() => CountForAll() is { } count ? Fleet(Table(Counts(count), mayUseCpu: false), count, 0, isFinal: true) : null;
+    public SizedFleet? CpuOnly()
+    {
+        Hour[][] table = Table([0]);
+        return table.Any(static hour => hour.Length == 0) ? null : Fleet(table, 0, table.Max(static hour => hour[0].Cores), isFinal: true);
+    }
+
+    public SizedFleet? Only()
+    {
+        if (CountForAll() is not { } count)
+            return null;
+        Hour[][] table = Table(Counts(count), mayUseCpu: false);
+        return table.Any(static hour => hour.Length == 0) ? null : Fleet(table, count, table.Max(static hour => hour.Min(static row => row.Cores)), isFinal: true);
+    }
 
     public SizedFleet? Mixed()
     {
@@ -57,7 +72,7 @@ internal sealed class FleetSizing(
 
     private SizedFleet? Fleet(Hour[][] table, int count, int cores, bool isFinal = false)
     {
-        double on = accelerator?.Rates.OnPerHour.At(scenario) ?? 0, off = accelerator?.Rates.OffPerHour.At(scenario) ?? 0, idle = accelerator?.Rates.IdleWatts.At(scenario) ?? 0;
+        double on = (accelerator?.Rates.OnPerHour.At(scenario) ?? 0) - HostOn, off = accelerator?.Rates.OffPerHour.At(scenario) ?? 0, idle = accelerator?.Rates.IdleWatts.At(scenario) ?? 0;
         double money = 0, watts = 0, scaled = 0, scaledWatts = 0;
         Hour[] chosen = new Hour[table.Length];
         for (int h = 0; h < table.Length; h++)
@@ -85,7 +100,7 @@ internal sealed class FleetSizing(
         scaled += Starts(chosen, on - off);
         // Starting all the time can cost more than being on.
         (scaled, scaledWatts) = scaled > money ? (money, watts) : (scaled, scaledWatts);
-        return new SizedFleet(count, cores, isFinal ? PeakLatency(chosen) : default, money, scaled, watts, scaledWatts);
+        return new SizedFleet(count, cores, chosen.Count(static hour => hour.On > 0), isFinal ? PeakLatency(chosen) : default, money, scaled, watts, scaledWatts);
     }
 
     /// <summary>What is switched on for an hour was of no use while it started; the day repeats.</summary>
@@ -138,10 +153,17 @@ internal sealed class FleetSizing(
         (double restOfPeak, double restOfMean) = (Rest(peak, Carried(on, peak)), Rest(mean, byAccelerators));
         if (!mayUseCpu && (restOfPeak > 0 || restOfMean > 0))
             return null;
-        if (CoresFor(restOfPeak) is not { } ofPeak || CoresFor(restOfMean) is not { } ofMean)
+        if (CoresFor(restOfPeak) is not { } ofPeak || CoresFor(restOfMean) is not { } ofMean
+            || HostCores(on, peak - restOfPeak) is not { } hostOfPeak || HostCores(on, byAccelerators) is not { } hostOfMean)
             return null;
-        int cores = Math.Max(ofPeak, ofMean);
-        double money = cores * CoreOn, watts = cores * CoreIdle;
+        double machines = Math.Ceiling((Math.Max(ofPeak + hostOfPeak, ofMean + hostOfMean) / coresPerMachine) - 1e-9);
+        if (on > 0 && accelerator!.Rates.Host is { IsInPrice: false } host)
+            machines = Math.Max(machines, Math.Max(1, host.MachinesFor(on, scenario)));
+        if (machines >= int.MaxValue / coresPerMachine)
+            return null;
+        int cores = (int)machines * coresPerMachine;
+        // The host's cores are in what an accelerator costs, too.
+        double money = (cores * CoreOn) - (hostOfMean * HostCoreOn), watts = (cores * CoreIdle) - (hostOfMean * HostCoreIdle);
         if (restOfMean > 0)
         {
             core.TryOperate(restOfMean, deadlineMicros, utilisationMax, scenario, out OperatingPoint point);
@@ -158,9 +180,27 @@ internal sealed class FleetSizing(
         else if (on > 0)
         {
             money += on * accelerator!.Rates.OnPerHour.At(scenario);
-            watts += on * accelerator.Rates.IdleWatts.At(scenario);
+            watts += on * (accelerator.Rates.IdleWatts.At(scenario) + ((accelerator.Rates.Host?.Cores.At(scenario) ?? 0) * HostCoreIdle));
         }
         return new Hour(on, cores, money, watts);
+    }
+
+    private double HostCoreOn => accelerator?.Rates.Host?.Core.OnPerHour.At(scenario) ?? 0;
+    private double HostCoreIdle => accelerator?.Rates.Host?.Core.IdleWatts.At(scenario) ?? 0;
+
+    /// <summary>Cores that feed so many accelerators and are in no rent; null when they do not carry the load in time.</summary>
+    private double? HostCores(int on, double perSecond)
+    {
+        if (on == 0 || accelerator!.Rates.Host is not { } host)
+            return 0;
+        HostUse use = new(0, on * host.Cores.At(scenario), 0);
+        if (perSecond > 0)
+        {
+            if (!accelerator.TryOperate(perSecond, on, deadlineMicros, utilisationMax, scenario, out OperatingPoint point))
+                return null;
+            use = point.Host;
+        }
+        return use.More + (host.IsInPrice ? 0 : use.Kept);
     }
 
     private BatchLatency PeakLatency(Hour[] chosen)
@@ -184,13 +224,11 @@ internal sealed class FleetSizing(
     private double Carried(int count, double perSecond) =>
         accelerator is null || count == 0 || perSecond <= 0 ? 0 : accelerator.Carried(perSecond, count, deadlineMicros, utilisationMax, scenario);
 
-    /// <summary>Cores for a load, in whole machines; null when they cannot do it in time.</summary>
-    private int? CoresFor(double perSecond)
+    /// <summary>Cores for a load; null when they cannot do it in time.</summary>
+    private double? CoresFor(double perSecond)
     {
         if (perSecond <= 0)
             return 0;
-        return core.TryOperate(perSecond, deadlineMicros, utilisationMax, scenario, out OperatingPoint point) && point.DeviceCount / coresPerMachine < int.MaxValue / coresPerMachine
-            ? (int)Math.Ceiling((point.DeviceCount / coresPerMachine) - 1e-9) * coresPerMachine
-            : null;
+        return core.TryOperate(perSecond, deadlineMicros, utilisationMax, scenario, out OperatingPoint point) ? point.DeviceCount : null;
     }
 }

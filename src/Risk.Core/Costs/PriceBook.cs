@@ -4,22 +4,28 @@ using Risk.Core.Transactions;
 
 namespace Risk.Core.Costs;
 
-/// <summary>How a figure came about.</summary>
+/// <summary>How a figure came about, the worst first.</summary>
 public enum FigureBasis : byte
 {
     /// <summary>Nobody measured or published it: it is somebody's estimate, and the report says so.</summary>
     Assumed = 0,
+    /// <summary>Computed from figures that were published or counted, in the way that its source says.</summary>
+    Derived = 1,
     /// <summary>Taken from the named source.</summary>
-    Published = 1,
+    Published = 2,
     /// <summary>Measured on the machine it is for.</summary>
-    Measured = 2,
+    Measured = 3,
 }
 
 /// <summary>One figure of a price book: never a number without its unit, origin and date.</summary>
 /// <param name="Low">The least it might be; equal to <paramref name="Value"/> where no range is given.</param>
 /// <param name="High">The most it might be.</param>
 /// <param name="Unit">One of a fixed few, checked by the reader: EUR, EUR/h, EUR/kWh, years, W, 1, µs (the book's currency for EUR).</param>
-public readonly record struct PriceFigure(double Value, double Low, double High, string Unit, string Source, DateOnly Date, FigureBasis Basis);
+public readonly record struct PriceFigure(double Value, double Low, double High, string Unit, string Source, DateOnly Date, FigureBasis Basis)
+{
+    /// <summary>As if its value were known.</summary>
+    public PriceFigure Exact() => this with { Low = Value, High = Value };
+}
 
 /// <summary>Who pays for the machine, and how.</summary>
 public enum Tenure : byte
@@ -37,7 +43,14 @@ public enum Tenure : byte
 /// <param name="CpuMicrosPerDecision">CPU time of one decision, for modelled costs only.</param>
 public sealed record MachinePrice(
     string Name, Tenure Tenure, int Cores, PriceFigure Purchase, PriceFigure Life, PriceFigure Hourly,
-    PriceFigure Idle, PriceFigure Full, PriceFigure Utilisation, PriceFigure CpuMicrosPerDecision);
+    PriceFigure Idle, PriceFigure Full, PriceFigure Utilisation, PriceFigure CpuMicrosPerDecision)
+{
+    /// <summary>Accelerators that go into it, unit 1; null where nobody says.</summary>
+    public PriceFigure? Slots { get; init; }
+
+    /// <summary>The price that it is had for: of an hour, or of purchase.</summary>
+    public PriceFigure Price => Tenure == Tenure.Rented ? Hourly : Purchase;
+}
 
 /// <summary>
 /// What machines and power cost, from <c>ops/prices/*.json</c>. Immutable; named by the SHA-256 of the file's bytes, so a
@@ -58,7 +71,13 @@ public sealed record PriceBook(
     /// <summary>Days after which a price is stale where the book does not say: three years.</summary>
     public const int AgeDaysMaxDefault = 1_096;
 
-    /// <summary>Prices (not watts, not years) that are older are <c>PRICE_STALE</c>.</summary>
+    /// <summary>Days after which a price is old where the book does not say.</summary>
+    public const int AgeDaysOldDefault = 400;
+
+    /// <summary>Prices that are older are <c>PRICE_OLD</c>: used, and every report that uses one says so on its face.</summary>
+    public int AgeDaysOld { get; init; } = AgeDaysOldDefault;
+
+    /// <summary>Prices (not watts, not years) that are older are <c>PRICE_STALE</c>, and not used.</summary>
     public int AgeDaysMax { get; init; } = AgeDaysMaxDefault;
 
     /// <summary>Currencies that prices may be in beside the book's own.</summary>
@@ -114,10 +133,8 @@ public sealed record PriceBook(
             return false;
         }
         int before = errors.Count;
-        PriceFigure price = (tenure ?? device.Tenure) == Tenure.Owned ? device.Purchase!.Value : device.Hourly!.Value;
-        RequireFresh(price, $"$.devices[{index}].{((tenure ?? device.Tenure) == Tenure.Owned ? "purchase" : "hourly")}", today, ageDaysMax, errors);
-        if (RateOf(price) is { } rate)
-            RequireFresh(rate.Rate, $"$.currencies[{Currencies.ToList().IndexOf(rate)}].rate", today, ageDaysMax, errors);
+        foreach ((string path, PriceFigure figure) in PricesOf(device, tenure ?? device.Tenure))
+            RequireFresh(figure, path, today, ageDaysMax, errors);
         if (errors.Count == before)
             return true;
         device = null;
@@ -127,19 +144,57 @@ public sealed record PriceBook(
     /// <summary>Adds <c>PRICE_STALE</c> for the price of power and of a machine's hours where they are too old, <c>PRICE_INVALID</c> where they are of the future. An engine says so and goes on.</summary>
     public void RequireFreshMachine(MachinePrice machine, DateOnly today, int? ageDaysMax, ICollection<DefinitionError> errors)
     {
-        int index = Machines.ToList().IndexOf(machine);
-        if (machine.Tenure == Tenure.Rented)
-        {
-            RequireFresh(machine.Hourly, $"$.machines[{index}].hourly", today, ageDaysMax, errors);
-            return;
-        }
-        RequireFresh(machine.Purchase, $"$.machines[{index}].purchase", today, ageDaysMax, errors);
-        RequireFresh(Power, "$.power", today, ageDaysMax, errors);
+        foreach ((string path, PriceFigure figure) in PricesOf(machine))
+            RequireFresh(figure, path, today, ageDaysMax, errors);
     }
+
+    /// <summary>The prices that a device is had for: of an hour or of purchase, and the exchange rate that it needs; each with its JSON path.</summary>
+    public IEnumerable<(string Path, PriceFigure Figure)> PricesOf(DevicePrice device, Tenure tenure)
+    {
+        PriceFigure price = tenure == Tenure.Owned ? device.Purchase!.Value : device.Hourly!.Value;
+        yield return ($"$.devices[{Devices.ToList().IndexOf(device)}].{(tenure == Tenure.Owned ? "purchase" : "hourly")}", price);
+        if (RateOf(price) is { } rate)
+            yield return ($"$.currencies[{Currencies.ToList().IndexOf(rate)}].rate", rate.Rate);
+    }
+
+    /// <summary>The same of a machine; bought, the price of power with it.</summary>
+    public IEnumerable<(string Path, PriceFigure Figure)> PricesOf(MachinePrice machine)
+    {
+        string path = $"$.machines[{Machines.ToList().FindIndex(candidate => candidate.Name == machine.Name)}]";
+        yield return ($"{path}.{(machine.Tenure == Tenure.Rented ? "hourly" : "purchase")}", machine.Price);
+        if (machine.Tenure == Tenure.Owned)
+            yield return ("$.power", Power);
+    }
+
+    /// <summary>Older than <see cref="AgeDaysOld"/>, stale or not.</summary>
+    public bool IsOld(in PriceFigure figure, DateOnly today) => today.DayNumber - figure.Date.DayNumber > AgeDaysOld;
+
+    /// <summary><c>PRICE_OLD</c> for each of these prices that is: a warning, not an error.</summary>
+    public IEnumerable<DefinitionError> Old(IEnumerable<(string Path, PriceFigure Figure)> prices, DateOnly today) =>
+        from price in prices
+        where IsOld(price.Figure, today)
+        select new DefinitionError("PRICE_OLD", Name, price.Path, $"is a price of {price.Figure.Date:yyyy-MM}, {today.DayNumber - price.Figure.Date.DayNumber} days old: look it up again; it is used until {AgeDaysMax} days");
 
     /// <summary>A price in the book's currency, low and high ends of price and rate taken together.</summary>
     public Estimate InCurrency(in PriceFigure price) =>
         RateOf(price) is { } rate ? Estimate.Of(price) * Estimate.Of(rate.Rate) : Estimate.Of(price);
+
+    /// <summary>
+    /// The same with power, its site and one machine at their values, without ranges: in a comparison in which both sides are
+    /// in such a machine, it would be dear for one and cheap for the other.
+    /// </summary>
+    public PriceBook Sharing(string machine) => this with
+    {
+        Power = Power.Exact(),
+        PowerUsageEffectiveness = PowerUsageEffectiveness.Exact(),
+        Machines =
+        [
+            .. Machines.Select(m => m.Name != machine ? m : m with
+            {
+                Purchase = m.Purchase.Exact(), Life = m.Life.Exact(), Hourly = m.Hourly.Exact(), Idle = m.Idle.Exact(), Full = m.Full.Exact(), Slots = m.Slots?.Exact(),
+            }),
+        ],
+    };
 
     /// <summary>The rate that a price needs; null when it is in the book's currency.</summary>
     public CurrencyRate? RateOf(in PriceFigure price)

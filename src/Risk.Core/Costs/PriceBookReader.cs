@@ -8,11 +8,12 @@ namespace Risk.Core.Costs;
 /// Reads a price book:
 /// <code>
 /// { "name": "default", "version": 1, "currency": "EUR", "note": "for people",
-///   "ageDaysMax": 2000, "power": FIGURE, "pue": FIGURE,
+///   "ageDaysOld": 400, "ageDaysMax": 1830, "power": FIGURE, "pue": FIGURE,
 ///   "machines": [ { "name": "cpu-2", "tenure": "rented|owned", "cores": 2, "note": "for people",
 ///     "purchase": FIGURE, "lifeYears": FIGURE, "hourly": FIGURE, "idleWatts": FIGURE, "fullWatts": FIGURE,
-///     "utilisation": FIGURE, "cpuMicrosPerDecision": FIGURE } ],
-///   "currencies": […], "devices": […] }                        see <see cref="DevicePriceReader"/>; ageDaysMax and both may be left out
+///     "utilisation": FIGURE, "cpuMicrosPerDecision": FIGURE, "slots": FIGURE in 1 } ],
+///   "currencies": […], "devices": […] }                        see <see cref="DevicePriceReader"/>
+///                                                              may be left out: both ages, slots, currencies, devices
 /// FIGURE: see <see cref="FigureReader"/>
 /// </code>
 /// Used once.
@@ -41,7 +42,7 @@ internal sealed class PriceBookReader
         if (document is null)
             return null;
         JsonElement root = document.RootElement;
-        _reader.IsObject(root, "$", "name", "version", "currency", "note", "ageDaysMax", "power", "pue", "currencies", "machines", "devices");
+        _reader.IsObject(root, "$", "name", "version", "currency", "note", "ageDaysOld", "ageDaysMax", "power", "pue", "currencies", "machines", "devices");
         if (root.ValueKind != JsonValueKind.Object)
             return null;
 
@@ -52,7 +53,7 @@ internal sealed class PriceBookReader
             _reader.Add(Invalid, "$.currency", "needs an ISO 4217 code such as EUR");
         PriceFigure power = Figure(root, "$", "power", $"{currency}/kWh", 0, 1_000);
         PriceFigure pue = Figure(root, "$", "pue", "1", 1, 10);
-        int ageDaysMax = root.TryGetProperty("ageDaysMax", out _) ? _reader.Integer(root, "$", "ageDaysMax", 1, 100_000) ?? 1 : PriceBook.AgeDaysMaxDefault;
+        int ageDaysOld = Days(root, "ageDaysOld", PriceBook.AgeDaysOldDefault), ageDaysMax = Days(root, "ageDaysMax", PriceBook.AgeDaysMaxDefault);
         List<MachinePrice> machines = ReadMachines(root, currency);
         DefinitionReader deviceReader = deviceErrors is null ? _reader : new DefinitionReader(Invalid, _reader.File, deviceErrors);
         DevicePriceReader devices = new(deviceReader, deviceErrors is null ? _figures : new FigureReader(deviceReader, Missing, Invalid), Missing, Invalid);
@@ -60,6 +61,7 @@ internal sealed class PriceBookReader
         List<DevicePrice> prices = devices.ReadDevices(root, currency, currencies, machines);
         return _errors.Count > before ? null : new PriceBook(name!, version!.Value, currency, power, pue, machines, Sha256Digest.Of(bytes.Span))
         {
+            AgeDaysOld = ageDaysOld,
             AgeDaysMax = ageDaysMax,
             Currencies = currencies,
             Devices = prices,
@@ -89,7 +91,7 @@ internal sealed class PriceBookReader
 
     private MachinePrice? ReadMachine(JsonElement element, string path, string currency)
     {
-        _reader.IsObject(element, path, "name", "tenure", "cores", "note", "purchase", "lifeYears", "hourly", "idleWatts", "fullWatts", "utilisation", "cpuMicrosPerDecision");
+        _reader.IsObject(element, path, "name", "tenure", "cores", "note", "purchase", "lifeYears", "hourly", "idleWatts", "fullWatts", "utilisation", "cpuMicrosPerDecision", "slots");
         if (element.ValueKind != JsonValueKind.Object)
             return null;
         string name = _reader.Text(element, path, "name") ?? "";
@@ -108,8 +110,13 @@ internal sealed class PriceBookReader
             Figure(element, path, "hourly", $"{currency}/h", 0, 10_000),
             idle, full,
             Figure(element, path, "utilisation", "1", 0.001, 1),
-            Figure(element, path, "cpuMicrosPerDecision", "µs", 0.001, 1e9));
+            Figure(element, path, "cpuMicrosPerDecision", "µs", 0.001, 1e9))
+        {
+            Slots = _figures.ReadOptional(element, path, "slots", "1", 1, 1_024),
+        };
     }
+
+    private int Days(JsonElement root, string name, int otherwise) => root.TryGetProperty(name, out _) ? _reader.Integer(root, "$", name, 1, 100_000) ?? 1 : otherwise;
 
     private PriceFigure Figure(JsonElement owner, string ownerPath, string name, string unit, double min, double max) =>
         _figures.Read(owner, ownerPath, name, unit, min, max);

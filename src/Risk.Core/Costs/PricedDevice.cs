@@ -5,12 +5,12 @@ namespace Risk.Core.Costs;
 /// <summary>Cores of the host that an accelerator's path uses; none of a CPU, which is its own host.</summary>
 /// <param name="Busy">Cores' worth of copying, checking and launching: batches a second × the profile's host time.</param>
 /// <param name="Kept">Cores that the price book keeps for the devices, whether they are busy or not.</param>
-/// <param name="More">Cores beyond those, where they would be busier than devices may be.</param>
+/// <param name="More">Cores beyond those: where they would be busier than devices may be, and the rest of machines that are had whole.</param>
 public readonly record struct HostUse(double Busy, double Kept, double More);
 
 /// <summary>How a device is run at one load.</summary>
 /// <param name="Batch">Rows of a batch.</param>
-/// <param name="DeviceCount">Devices switched on; of cores, with their fractions (the rest of a core serves others).</param>
+/// <param name="DeviceCount">Devices switched on; of cores, all of their machines', or with fractions where the rest of a core serves others.</param>
 /// <param name="BusyCount">Devices' worth of computing.</param>
 /// <param name="MoneyPerHour">In the book's currency, the host's cores included.</param>
 /// <param name="Watts">At the meter, mean, the host's cores included.</param>
@@ -21,12 +21,14 @@ public readonly record struct OperatingPoint(int Batch, double DeviceCount, doub
 /// long a row waits (<see cref="BatchLatency"/>) and how much money.
 /// </summary>
 /// <param name="isDivisible">Counted in fractions: cores, whose rest does other work. An accelerator is bought or rented whole.</param>
-public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, DeviceRates rates, bool isDivisible)
+/// <param name="lot">Where not divisible, how many come together: the cores of a machine.</param>
+public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, DeviceRates rates, bool isDivisible, int lot = 1)
 {
     public DeviceProfile Profile => profile;
     public ModelCurve Curve => curve;
     public DeviceRates Rates => rates;
     public bool IsDivisible => isDivisible;
+    public int Lot => lot;
 
     /// <summary>
     /// Of a load, what so many devices answer in time: batches that are too slow for the deadline, that the load fills too
@@ -52,8 +54,8 @@ public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, Device
         return most;
     }
 
-    /// <summary>What one device carries in batches of each size, rows a second, whatever its deadline.</summary>
-    public IEnumerable<double> LoadsOfOne(double utilisationMax, Scenario scenario) => curve.Points.Select(point => utilisationMax * point.Batch / Micros(point, scenario) * 1e6);
+    /// <summary>What the least that can be had carries in batches of each size, rows a second, whatever its deadline; nothing where it comes in fractions.</summary>
+    public IEnumerable<double> LoadsOfOne(double utilisationMax, Scenario scenario) => isDivisible ? [] : curve.Points.Select(point => lot * utilisationMax * point.Batch / Micros(point, scenario) * 1e6);
 
     /// <summary>The cheapest way to carry a load; false when not even one row is answered in time.</summary>
     /// <param name="perSecond">Rows.</param>
@@ -73,7 +75,7 @@ public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, Device
         foreach (CostPoint point in curve.Points)
         {
             double busy = Busy(point, perSecond, scenario);
-            double needed = isDivisible ? busy / utilisationMax : Math.Max(1, Math.Ceiling((busy / utilisationMax) - 1e-9));
+            double needed = isDivisible ? busy / utilisationMax : lot * Math.Max(1, Math.Ceiling((busy / utilisationMax / lot) - 1e-9));
             if (count < needed * (1 - 1e-9) || !TryCount(point, perSecond, count ?? needed, isGiven: count is not null, deadlineMicros, utilisationMax, scenario, out double devices))
                 continue;
             OperatingPoint candidate = Operated(point, perSecond, devices, utilisationMax, scenario);
@@ -92,12 +94,12 @@ public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, Device
         if (LatencyOf(point, perSecond, least, utilisationMax, scenario).P99 <= deadlineMicros)
             return true;
         // Twice as many wait next to never, so that more would not help.
-        double most = (least * 2) + 4;
+        double most = (least * 2) + (4 * lot);
         if (isGiven || isDivisible || LatencyOf(point, perSecond, most, utilisationMax, scenario).P99 > deadlineMicros)
             return false;
-        while (most - least > 1)
+        while (most - least > lot)
         {
-            double middle = Math.Floor((least + most) / 2);
+            double middle = Math.Floor((least + most) / 2 / lot) * lot;
             if (LatencyOf(point, perSecond, middle, utilisationMax, scenario).P99 <= deadlineMicros)
                 most = middle;
             else
@@ -115,10 +117,10 @@ public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, Device
         HostUse use = default;
         if (rates.Host is { } host)
         {
-            double hostBusy = perSecond / point.Batch * point.HostMicros / 1e6, kept = devices * host.Cores.At(scenario);
-            use = new HostUse(hostBusy, kept, Math.Max(0, (hostBusy / utilisationMax) - kept));
+            double hostBusy = perSecond / point.Batch * point.HostMicros / 1e6, kept = devices * host.Cores.At(scenario), beyond = Math.Max(0, (hostBusy / utilisationMax) - kept);
+            use = new HostUse(hostBusy, kept, host.More(kept, beyond, devices, scenario));
             // Kept cores are in the price of an hour already, their power too when that is a rent.
-            double paidBusy = host.IsInPrice ? Math.Min(hostBusy, use.More * utilisationMax) : hostBusy;
+            double paidBusy = host.IsInPrice ? Math.Min(hostBusy, beyond * utilisationMax) : hostBusy;
             money += (use.More * host.Core.OnPerHour.At(scenario)) + (paidBusy * host.Core.BusyPerHour.At(scenario));
             double coreIdle = host.Core.IdleWatts.At(scenario);
             watts += ((kept + use.More) * coreIdle) + (hostBusy * Math.Max(0, host.Core.FullWatts.At(scenario) - coreIdle));

@@ -14,4 +14,12 @@ namespace Risk.Core.Devices;
 /// <param name="Efficiency">Share of both peaks that a small dense graph reaches, unit 1.</param>
 /// <param name="BatchMax">The largest batch it is planned with.</param>
 public sealed record DataSheet(
-    string Precision, PriceFigure Operations, PriceFigure Memory, PriceFigure Link, PriceFigure Launch, PriceFigure Kernel, PriceFigure Efficiency, int BatchMax);
+    string Precision, PriceFigure Operations, PriceFigure Memory, PriceFigure Link, PriceFigure Launch, PriceFigure Kernel, PriceFigure Efficiency, int BatchMax)
+{
+    /// <summary>Every figure with its name in the profile.</summary>
+    public IReadOnlyList<(string Name, PriceFigure Figure)> Figures =>
+        [("operations", Operations), ("memory", Memory), ("link", Link), ("launch", Launch), ("kernel", Kernel), ("efficiency", Efficiency)];
+
+    /// <summary>That of the worst figure.</summary>
+    public FigureBasis Basis => Figures.Min(static named => named.Figure.Basis);
+}

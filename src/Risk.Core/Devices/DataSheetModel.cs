@@ -1,4 +1,3 @@
-using System.Globalization;
 using Risk.Core.Costs;
 
 namespace Risk.Core.Devices;
@@ -37,19 +36,24 @@ public static class DataSheetModel
         return new ModelCurve(workload.Model, workload.Version, workload.Variant, null, points);
     }
 
-    public static Estimate Micros(DataSheet sheet, ModelWorkload workload, int batch)
+    public static Estimate Micros(DataSheet sheet, ModelWorkload workload, int batch) => Parts(sheet, workload, batch).Total;
+
+    /// <summary>What a batch's time is made of, for a report.</summary>
+    public static SheetTime Parts(DataSheet sheet, ModelWorkload workload, int batch)
     {
         Estimate efficiency = Estimate.Of(sheet.Efficiency);
-        Estimate fixedTime = Estimate.Of(sheet.Launch) + (Estimate.Of(workload.Kernels) * Estimate.Of(sheet.Kernel));
-        Estimate link = Estimate.Of(workload.Transfer) * batch / Estimate.Of(sheet.Link) * 1e6;
-        Estimate compute = Estimate.Of(workload.Operations) * batch / (Estimate.Of(sheet.Operations) * efficiency) * 1e6;
-        Estimate memory = (Estimate.Of(workload.Weights) + (Estimate.Of(workload.Traffic) * batch)) / (Estimate.Of(sheet.Memory) * efficiency) * 1e6;
-        Estimate roof = new(Math.Max(compute.Low, memory.Low), Math.Max(compute.Value, memory.Value), Math.Max(compute.High, memory.High));
-        return fixedTime + link + roof;
+        return new SheetTime(
+            Estimate.Of(sheet.Launch),
+            Estimate.Of(workload.Kernels) * Estimate.Of(sheet.Kernel),
+            Estimate.Of(workload.Transfer) * batch / Estimate.Of(sheet.Link) * 1e6,
+            Estimate.Of(workload.Operations) * batch / (Estimate.Of(sheet.Operations) * efficiency) * 1e6,
+            (Estimate.Of(workload.Weights) + (Estimate.Of(workload.Traffic) * batch)) / (Estimate.Of(sheet.Memory) * efficiency) * 1e6);
     }
+}
 
-    /// <summary>The arithmetic of one batch size with its numbers, for a report.</summary>
-    public static string Describe(DataSheet sheet, ModelWorkload workload, int batch) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{sheet.Launch.Value:0.###} µs + {workload.Kernels.Value:0} × {sheet.Kernel.Value:0.###} µs + {batch} × {workload.Transfer.Value:0} B ÷ {sheet.Link.Value:0.##e+0} B/s + max({batch} × {workload.Operations.Value:0.##e+0} op ÷ ({sheet.Operations.Value:0.##e+0} op/s × {sheet.Efficiency.Value:0.###}), ({workload.Weights.Value:0.##e+0} B + {batch} × {workload.Traffic.Value:0.##e+0} B) ÷ ({sheet.Memory.Value:0.##e+0} B/s × {sheet.Efficiency.Value:0.###})) = {Micros(sheet, workload, batch).Value:0.#} µs");
+/// <summary>Parts of a batch's time, microseconds.</summary>
+public readonly record struct SheetTime(Estimate Launch, Estimate Kernels, Estimate Transfer, Estimate Arithmetic, Estimate Memory)
+{
+    /// <summary>Arithmetic and memory traffic go on at the same time: the longer counts.</summary>
+    public Estimate Total => Launch + Kernels + Transfer + new Estimate(Math.Max(Arithmetic.Low, Memory.Low), Math.Max(Arithmetic.Value, Memory.Value), Math.Max(Arithmetic.High, Memory.High));
 }

@@ -9,7 +9,7 @@ namespace Risk.Core.Devices;
 /// Reads a device profile:
 /// <code>
 /// { "name": "nvidia-h200", "kind": "cpu|gpu|asic|fpga|tpu", "executionProvider": "CUDAExecutionProvider", "device": "NVIDIA H200",
-///   "basis": "measured|published|assumed", "note": "for people", "machine": "…", "driver": "…",
+///   "basis": "measured|published|derived|assumed", "note": "for people", "machine": "…", "driver": "…",
 ///   "versions": { "runtime": "1.29.0", "provider": "…" }, "date": "2026-11-22", "padded": true,
 ///   "power": { "idleWatts": FIGURE, "fullWatts": FIGURE, "method": "model|nvml-total-energy|rapl" },
 ///   "dataSheet": { "precision": "fp32", "operations": FIGURE, "memory": FIGURE, "link": FIGURE, "launch": FIGURE,
@@ -68,6 +68,8 @@ internal sealed class DeviceProfileReader
             _reader.Add(Invalid, "$.models", "needs at least one curve, or a dataSheet to make one from");
         if (isMeasured && profile.Sheet is not null)
             _reader.Add(Invalid, "$.dataSheet", "belongs to a profile that was not measured");
+        if (profile.Sheet is { } sheet && _errors.Count == before && basis > sheet.Basis)
+            _reader.Add(Invalid, "$.basis", $"is better than the worst figure of the data sheet, which is {DeviceProfileWords.Bases.First(word => word.Value == sheet.Basis).Word}");
         return _errors.Count > before ? null : profile;
     }
 

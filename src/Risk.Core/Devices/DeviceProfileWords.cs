@@ -12,7 +12,7 @@ internal static class DeviceProfileWords
         [("cpu", DeviceKind.Cpu), ("gpu", DeviceKind.Gpu), ("asic", DeviceKind.Asic), ("fpga", DeviceKind.Fpga), ("tpu", DeviceKind.Tpu)];
 
     public static IReadOnlyList<(string Word, FigureBasis Value)> Bases { get; } =
-        [("measured", FigureBasis.Measured), ("published", FigureBasis.Published), ("assumed", FigureBasis.Assumed)];
+        [("measured", FigureBasis.Measured), ("published", FigureBasis.Published), ("derived", FigureBasis.Derived), ("assumed", FigureBasis.Assumed)];
 
     public static IReadOnlyList<(string Word, EnergyMethod Value)> Methods { get; } =
         [("model", EnergyMethod.Model), ("nvml-total-energy", EnergyMethod.NvmlTotalEnergy), ("rapl", EnergyMethod.Rapl)];

@@ -15,10 +15,11 @@ public static class CostsFile
 
     /// <summary>The line of a run that has ended and wrote one log; it takes the place of those that covered the same records.</summary>
     /// <param name="from">First record that the meter covers; a modelled ledger begins with the log.</param>
-    public static void Add(string directory, CostLedger ledger, long from, long to)
+    /// <param name="processorBatches">See <see cref="MeteredRun.Of"/>.</param>
+    public static void Add(string directory, CostLedger ledger, long from, long to, long processorBatches)
     {
         long first = ledger.Method == CostMethod.Modelled ? 0 : from;
-        MeteredRun run = MeteredRun.Of(ledger, first, to);
+        MeteredRun run = MeteredRun.Of(ledger, first, to, processorBatches).Closed();
         File.WriteAllLines(Path.Combine(directory, Name), [.. Read(directory).Where(earlier => earlier.Part is not null || earlier.From < first).Append(run).Select(one => one.Line())]);
     }
 

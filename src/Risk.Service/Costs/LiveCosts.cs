@@ -1,4 +1,3 @@
-using Risk.Core.Costs;
 using Risk.Core.Transactions;
 using Risk.Service.Engine;
 
@@ -10,9 +9,9 @@ namespace Risk.Service.Costs;
 /// at the end in any case. Each line is of one run and day and replaces those before it when it is read
 /// (<see cref="CostsFile.Read"/>), so a restart adds a run and counts nothing twice.
 /// </summary>
-/// <param name="read">Looks at the ledger, brought up to date.</param>
+/// <param name="look">Looks at the ledger, brought up to date.</param>
 /// <param name="notify">Told once, with the code, when the file cannot be written; decisions go on.</param>
-internal sealed class LiveCosts(string directory, Func<Func<CostLedger, MeteredRun>, MeteredRun> read, EngineClock clock, Action<string, string> notify) : IAsyncDisposable
+internal sealed class LiveCosts(string directory, Func<MeteredRun> look, EngineClock clock, Action<string, string> notify) : IAsyncDisposable
 {
     private const long EveryMicros = 1_000_000;
     private const int ShareOfDay = 100;
@@ -31,12 +30,12 @@ internal sealed class LiveCosts(string directory, Func<Func<CostLedger, MeteredR
         _writing = Task.Run(WriteNowAndThen);
     }
 
-    /// <summary>Writes the last line; nothing must be charged any more.</summary>
+    /// <summary>Writes the last line, in which what no decision bears is closed; nothing must be charged any more.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         await _writing;
-        if (_dayStarted != 0) { Write(Look()); }
+        if (_dayStarted != 0) { Write(look().Closed()); }
         _stop.Dispose();
     }
 
@@ -55,13 +54,11 @@ internal sealed class LiveCosts(string directory, Func<Func<CostLedger, MeteredR
         DateOnly today = Today();
         bool isNewDay = today != _day;
         if (!isNewDay && now - _writtenAt < Math.Max(EveryMicros, (now - _dayStarted) / ShareOfDay)) { return; }
-        MeteredRun run = Look();
+        MeteredRun run = look();
         Write(run);
         if (isNewDay) { (_day, _dayStarted, _dayStart) = (today, now, run); }
         _writtenAt = now;
     }
-
-    private MeteredRun Look() => read(static ledger => MeteredRun.Of(ledger, 0, ledger.DecisionCount));
 
     private void Write(MeteredRun run)
     {

@@ -7,24 +7,31 @@ namespace Risk.Service.Costs;
 
 /// <summary>What the meter of a run showed: idle time and waste, which decisions only carry their shares of, told apart.</summary>
 /// <param name="From">First record of the log that the meter covers; <paramref name="To"/>: behind the last. Of a served stream, which has a log a partition, 0 and the decisions counted.</param>
-/// <param name="Unallocated">Of the total, what no decision bears yet.</param>
+/// <param name="Unallocated">Of the total, what no decision bears yet: of a run that goes on, or that was killed.</param>
 public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cost Idle, Cost Waste, Cost Unallocated, string Currency, string Method)
 {
     /// <summary>The run and its day (UTC), where it writes a line now and then, each with everything of that day so far; null where it writes one at its end.</summary>
     public (string Run, DateOnly Day)? Part { get; init; }
 
+    /// <summary>Of the total, what came after the last decision of a run that has ended: no decision will ever bear it.</summary>
+    public Cost AtEnd { get; init; }
+
     /// <summary>The processor first.</summary>
     public IReadOnlyList<MeteredDevice> Devices { get; init; } = [];
 
     /// <summary>What a ledger shows now.</summary>
-    public static MeteredRun Of(CostLedger ledger, long from, long to) => new(from, to, ledger.Total, ledger.Active, ledger.Idle, ledger.Waste, ledger.Unallocated, ledger.Book.Currency, ledger.Describe())
+    /// <param name="processorBatches">That the processor scored; a ledger meters its time and does not count them.</param>
+    public static MeteredRun Of(CostLedger ledger, long from, long to, long processorBatches) => new(from, to, ledger.Total, ledger.Active, ledger.Idle, ledger.Waste, ledger.Unallocated, ledger.Book.Currency, ledger.Describe())
     {
         Devices =
         [
-            new MeteredDevice("cpu", 0, ledger.Machine.CpuSeconds, ledger.Machine.Total, ledger.Machine.Active, ledger.Machine.Idle, default),
+            new MeteredDevice("cpu", processorBatches, ledger.Machine.CpuSeconds, ledger.Machine.Total, ledger.Machine.Active, ledger.Machine.Idle, default),
             .. ledger.Devices.Select(device => new MeteredDevice(device.Name, device.RunCount, device.BusyMicros / 1e6, device.Total, device.Active, device.Idle, device.Waste)),
         ],
     };
+
+    /// <summary>As the last line of a run: what no decision bears now, none ever will.</summary>
+    public MeteredRun Closed() => this with { AtEnd = AtEnd + Unallocated, Unallocated = default };
 
     /// <summary>What came since an earlier look at the same ledger.</summary>
     public MeteredRun Since(MeteredRun earlier) => this with
@@ -35,6 +42,7 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
         Idle = Idle - earlier.Idle,
         Waste = Waste - earlier.Waste,
         Unallocated = Unallocated - earlier.Unallocated,
+        AtEnd = AtEnd - earlier.AtEnd,
         Devices = [.. Devices.Zip(earlier.Devices, (now, then) => now.Since(then))],
     };
 
@@ -56,6 +64,7 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
             Write(json, "idle", Idle);
             Write(json, "waste", Waste);
             Write(json, "unallocated", Unallocated);
+            if (AtEnd != default) { Write(json, "atEnd", AtEnd, "idle at the end, borne by no decision"); }
             json.WriteString("currency", Currency);
             json.WriteString("method", Method);
             json.WriteStartArray("devices");
@@ -91,6 +100,7 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
                 Part = root.TryGetProperty("run", out JsonElement run)
                     ? (run.GetString()!, DateOnly.ParseExact(root.GetProperty("day").GetString()!, "yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture))
                     : null,
+                AtEnd = root.TryGetProperty("atEnd", out _) ? Cost(root, "atEnd") : default,
                 Devices = root.TryGetProperty("devices", out JsonElement devices) ? [.. devices.EnumerateArray().Select(ReadDevice)] : [],
             };
         }
@@ -104,9 +114,10 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
         device.GetProperty("name").GetString()!, device.GetProperty("runs").GetInt64(), device.GetProperty("busySeconds").GetDouble(),
         Cost(device, "total"), Cost(device, "active"), Cost(device, "idle"), Cost(device, "waste"));
 
-    private static void Write(Utf8JsonWriter json, string name, Cost cost)
+    private static void Write(Utf8JsonWriter json, string name, Cost cost, string? note = null)
     {
         json.WriteStartObject(name);
+        if (note is not null) { json.WriteString("note", note); }
         json.WriteNumber("picoUnits", cost.PicoUnits);
         json.WriteNumber("nanoJoules", cost.NanoJoules);
         json.WriteEndObject();
@@ -120,7 +131,7 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
 }
 
 /// <summary>Of a run's cost, one device's.</summary>
-/// <param name="Runs">Batches; the processor's are not counted.</param>
+/// <param name="Runs">Batches.</param>
 /// <param name="BusySeconds">Of the processor CPU time, all cores together.</param>
 public sealed record MeteredDevice(string Name, long Runs, double BusySeconds, Cost Total, Cost Active, Cost Idle, Cost Waste)
 {

@@ -80,7 +80,11 @@ public sealed class DeviceRoutes
         AcceleratorDevice device = session.Accelerator;
         if (device.Configuration.Prices is { } named ? book.TryMachine(named, out _) : device.Profile.Kind == DeviceKind.Cpu) { return core; }
         List<DefinitionError> errors = [];
-        if (book.TryDevice(device.Configuration.Prices ?? device.Name, null, today, null, errors, out DevicePrice? price)) { return DeviceRates.OfCard(book, price, price.Tenure); }
+        if (book.TryDevice(device.Configuration.Prices ?? device.Name, null, today, null, errors, out DevicePrice? price))
+        {
+            foreach (DefinitionError old in book.Old(book.PricesOf(price, price.Tenure), today)) { _notes.Add($"{old.Code}: {old.File} {old.Path}: {old.Sentence}"); }
+            return DeviceRates.OfCard(book, price, price.Tenure);
+        }
         foreach (DefinitionError error in errors) { _refusals.Add(new DeviceRefusal(session.Device, error.Code, $"{error.File} {error.Path}: {error.Sentence}")); }
         return null;
     }

@@ -86,7 +86,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         _partitions = new PartitionHost?[partitionCount];
         _hasShared = partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0;
         _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), Clock, isReproducible: false);
-        _costs = new LiveCosts(options.Configuration.Store.Directory, _pipeline.ReadCosts, Clock, Tell);
+        _costs = new LiveCosts(options.Configuration.Store.Directory, Costs, Clock, Tell);
         options.Store.Overcame = Tell;
         foreach (string code in ServeFaults.Codes) { Counters.Declare("risk_faults_total", $"code=\"{code}\""); }
         foreach (string outcome in s_outcomes) { Counters.Declare("risk_decisions_total", outcome); }
@@ -107,7 +107,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     internal ScoringPipeline Pipeline => _pipeline;
 
     /// <summary>What this process has cost so far.</summary>
-    internal MeteredRun Costs() => _pipeline.ReadCosts(static ledger => MeteredRun.Of(ledger, 0, ledger.DecisionCount));
+    internal MeteredRun Costs() => _pipeline.ReadCosts(ledger => MeteredRun.Of(ledger, 0, ledger.DecisionCount, Model.ProcessorBatches));
     internal KafkaFeed? Kafka => _kafka;
 
     /// <summary>Someone else decides which partitions are served here.</summary>

@@ -77,6 +77,43 @@ public sealed class BreakEvenTests
     }
 
     [Fact]
+    public void CpuInWholeMachines_CostsAMachineMore_OnceTheyAreFull()
+    {
+        // Machines of four cores at 0.1 EUR/h, 100 µs a row, half used: 20,000 a second each.
+        PricedDevice machines = new(s_core.Profile, s_core.Curve, s_core.Rates, isDivisible: false, lot: 4);
+        Assert.True(machines.TryOperate(1, 50_000, 0.5, Scenario.Expected, out OperatingPoint one));
+        Assert.True(machines.TryOperate(20_000, 50_000, 0.5, Scenario.Expected, out OperatingPoint full));
+        Assert.True(machines.TryOperate(20_001, 50_000, 0.5, Scenario.Expected, out OperatingPoint over));
+        Assert.Equal((4, 4, 8), (one.DeviceCount, full.DeviceCount, over.DeviceCount));
+        Assert.Equal((0.4, 0.8), (full.MoneyPerHour, over.MoneyPerHour));
+        // So a card of 1 EUR/h is worth three machines, from the first row that two do not carry: 40,000, not 50,000.
+        Assert.Equal(40_000, BreakEven.Find(machines, s_card, 50_000, 0.5).Expected.Lasting!.Value, 1);
+        // A queue that is too long takes a whole machine more.
+        PricedDevice slow = new(s_core.Profile, new ModelCurve("m", "1", "v", null, [new CostPoint(1, 1_000, 1_000, 0, 0)]), s_core.Rates, isDivisible: false, lot: 2);
+        Assert.True(slow.TryOperate(1_790, 50_000, 0.9, Scenario.Expected, out OperatingPoint patient));
+        Assert.True(slow.TryOperate(1_790, 4_000, 0.9, Scenario.Expected, out OperatingPoint hasty));
+        Assert.Equal((2, 4), (patient.DeviceCount, hasty.DeviceCount));
+    }
+
+    [Fact]
+    public void OwnedCards_AreInWholeMachines_AndRentedOnesPayForWholeMachinesMore()
+    {
+        // As below, in machines of ten cores with two slots: a card keeps one core and needs two.
+        (DeviceRates owned, DeviceRates rented) = HostedRates(isWhole: true);
+        ModelCurve curve = new("m", "1", "v", null, [new CostPoint(100, 10, 10, 0, 100)]);
+        double core = 0.5 + 0.001;
+        Assert.True(Priced(curve, owned, isDivisible: false).TryOperate(1e6, 50_000, 0.5, Scenario.Expected, out OperatingPoint own));
+        Assert.Equal(new HostUse(1, 1, 9), own.Host);
+        Assert.Equal(1 + 0.01 + (10 * core) + (0.1 * 0.09) + 0.009, own.MoneyPerHour, 1e-9);
+        // Three cards at hardly any load: two machines for their slots.
+        Assert.True(Priced(curve, owned, isDivisible: false).TryOperate(1, 3, 50_000, 0.5, Scenario.Expected, out OperatingPoint three));
+        Assert.Equal((3, 17), (three.Host.Kept, three.Host.More));
+        Assert.True(Priced(curve, rented, isDivisible: false).TryOperate(1e6, 50_000, 0.5, Scenario.Expected, out OperatingPoint rent));
+        // A core more than the rent has, in a machine of ten of which half a core's work is paid.
+        Assert.Equal(3 + (10 * core) + (0.5 * 0.009), rent.MoneyPerHour, 1e-9);
+    }
+
+    [Fact]
     public void HostsCores_ArePaidAndPoweredByTheAcceleratorTheyFeed()
     {
         // A batch of 100 keeps the host busy for 100 µs: at 1 M rows a second one core, two at half use; one is kept for the card.
@@ -96,13 +133,13 @@ public sealed class BreakEvenTests
         Assert.Contains(rented.Lines, line => line.Paths.Contains("$.machines[0].idleWatts"));
     }
 
-    private static (DeviceRates Owned, DeviceRates Rented) HostedRates()
+    private static (DeviceRates Owned, DeviceRates Rented) HostedRates(bool isWhole = false)
     {
         PriceFigure figure(double value, string unit) => new(value, value, value, unit, "test", new DateOnly(2026, 1, 1), FigureBasis.Assumed);
-        MachinePrice host = new("host", Tenure.Owned, 10, figure(5 * 8_766, "EUR"), figure(1, "years"), default, figure(10, "W"), figure(100, "W"), default, default);
+        MachinePrice host = new("host", Tenure.Owned, 10, figure(5 * 8_766, "EUR"), figure(1, "years"), default, figure(10, "W"), figure(100, "W"), default, default) { Slots = figure(2, "1") };
         DevicePrice card = new("card", Tenure.Owned, "host", figure(1, "cores"), figure(8_766, "EUR"), figure(1, "years"), figure(3, "EUR/h"), figure(10, "W"), figure(100, "W"), figure(1, "min"));
         PriceBook book = new("test", 1, "EUR", figure(1, "EUR/kWh"), figure(1, "1"), [host], default) { Devices = [card] };
-        return (DeviceRates.OfDevice(book, card, Tenure.Owned), DeviceRates.OfDevice(book, card, Tenure.Rented));
+        return (DeviceRates.OfDevice(book, card, Tenure.Owned, null, isWhole), DeviceRates.OfDevice(book, card, Tenure.Rented, null, isWhole));
     }
 
     private static PricedDevice Device(double hourly, double spread, DeviceKind kind, bool isDivisible, params (int Batch, double Micros)[] points)

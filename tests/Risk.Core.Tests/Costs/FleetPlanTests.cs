@@ -41,6 +41,39 @@ public sealed class FleetPlanTests
     }
 
     [Fact]
+    public void MixedFleet_WhoseCardNeverPays_SaysThatItIsNotUsed()
+    {
+        FleetPlan plan = new(s_hours, s_core, 1, 50_000, 0.5);
+        Assert.Equal((12, 24), (plan.Mixed(s_card)!.UsedHours, plan.Only(s_card)!.UsedHours));
+        Assert.Equal(0, plan.CpuOnly()!.UsedHours);
+        // At 5 EUR/h eight cores of 0.1 are cheaper in any hour: there, switched off.
+        FleetOption idle = plan.Mixed(Device(5, (1, 101), (100, 200), (1_000, 11_000)))!;
+        Assert.Equal((1, 0), (idle.AcceleratorCount, idle.UsedHours));
+        Assert.Equal(plan.CpuOnly()!.Cost.MoneyScaled.Value, idle.Cost.MoneyScaled.Value, 1e-6);
+    }
+
+    [Fact]
+    public void OwnedCards_AreInTheFleetsOwnMachines_AndTheirCoresScoreToo()
+    {
+        // Machines of 10 cores at 0.5 EUR/h written off each core, cards at 1 EUR/h, one core kept for each, two a machine; all day
+        // 100,000 a second. A card does 50 µs for one row, half used 10,000 a second: ten cards in five machines carry it alone.
+        PriceFigure figure(double value, string unit) => new(value, value, value, unit, "test", new DateOnly(2026, 1, 1), FigureBasis.Assumed);
+        MachinePrice host = new("host", Tenure.Owned, 10, figure(5 * 8_766, "EUR"), figure(1, "years"), default, figure(0, "W"), figure(0, "W"), default, default) { Slots = figure(2, "1") };
+        DevicePrice price = new("card", Tenure.Owned, "host", figure(1, "cores"), figure(8_766, "EUR"), figure(1, "years"), null, figure(0, "W"), figure(0, "W"), figure(0, "min"));
+        PriceBook book = new("test", 1, "EUR", figure(0, "EUR/kWh"), figure(1, "1"), [host], default) { Devices = [price] };
+        PricedDevice core = new(s_core.Profile, s_core.Curve, DeviceRates.OfCore(book, host), isDivisible: true);
+        PricedDevice card = new(s_card.Profile, new ModelCurve("m", "1", "v", null, [new CostPoint(1, 50, 50, 0, 0)]), DeviceRates.OfDevice(book, price, Tenure.Owned), isDivisible: false);
+        FleetPlan plan = new([(100_000, 100_000)], core, 10, 50_000, 0.5);
+        FleetOption only = plan.Only(card)!;
+        Assert.Equal((10, 50), (only.AcceleratorCount, only.CoreCount));
+        Assert.Equal(((50 * 0.5) + 10) * FleetPlan.HoursPerMonth, only.Cost.Money.Value, 1e-6);
+        // The CPU alone: 20 cores, two machines, and less than any card would add.
+        Assert.Equal(20 * 0.5 * FleetPlan.HoursPerMonth, plan.CpuOnly()!.Cost.Money.Value, 1e-6);
+        FleetOption mixed = plan.Mixed(card)!;
+        Assert.Equal((1, 20, 0), (mixed.AcceleratorCount, mixed.CoreCount, mixed.UsedHours));
+    }
+
+    [Fact]
     public void BatchThatMissesTheDeadline_IsNoCapacity()
     {
         // In batches of 1,000 one card would do 50,000 a second, in 20 ms each; 10 ms are allowed, so it does 10,000, one by one.

@@ -19,7 +19,9 @@ public sealed class DataSheetTests
         Assert.Equal(131, micros.Value, 1e-9);
         Assert.Equal(10 + 10 + 1 + 25, micros.Low, 1e-9);
         Assert.Equal(40 + 10 + 1 + 400, micros.High, 1e-9);
-        Assert.Contains("= 131 µs", DataSheetModel.Describe(s_sheet, s_workload, 100), StringComparison.Ordinal);
+        SheetTime parts = DataSheetModel.Parts(s_sheet, s_workload, 100);
+        Assert.Equal((20, 10, 1), (parts.Launch.Value, parts.Kernels.Value, Math.Round(parts.Transfer.Value, 9)));
+        Assert.Equal((100, 2), (Math.Round(parts.Arithmetic.Value, 9), Math.Round(parts.Memory.Value, 9)));
 
         ModelCurve curve = DataSheetModel.Curve(s_sheet, s_workload);
         Assert.Equal((1, 1024, null), (curve.Points[0].Batch, curve.Points[^1].Batch, curve.Digest));
@@ -55,6 +57,16 @@ public sealed class DataSheetTests
         Estimate micros = DataSheetModel.Micros(goya.Sheet!, resNet, 10);
         Assert.InRange(800, micros.Low, micros.High);
         Assert.True(10e6 / micros.Low < 16_000, "images a second at the better end");
+    }
+
+    [Fact]
+    public void Profile_IsNotBetterFoundedThanTheWorstFigureOfItsSheet()
+    {
+        byte[] goya = Shipped.Bytes("ops/profiles/habana-goya-hl-100.json");
+        Assert.Equal(FigureBasis.Assumed, DeviceProfileTests.Read(goya).Basis);
+        List<DefinitionError> errors = [];
+        Assert.False(DeviceProfile.TryRead(DeviceProfileTests.Changed(goya, "basis", "\"published\""), "goya.json", errors, out _));
+        Assert.Equal(("PROFILE_INVALID", "$.basis"), (Assert.Single(errors).Code, errors[0].Path));
     }
 
     private static PriceFigure Figure(double value, double low, double high, string unit) => new(value, low, high, unit, "test", new DateOnly(2026, 1, 1), FigureBasis.Assumed);

@@ -18,8 +18,8 @@ public sealed class CostProfilesTests
         File.Copy(Path.Combine(Shipped, "workloads.json"), Path.Combine(profiles, "workloads.json"));
 
         JsonElement compared = Compare(profiles);
-        Assert.Equal(["forest-kernel", "nvidia-t4"], compared.GetProperty("devices").EnumerateArray().Select(d => d.GetProperty("name").GetString()));
-        Assert.Equal("cpu", Compare(profiles, "--cpu", "cpu").GetProperty("devices")[0].GetProperty("name").GetString());
+        Assert.Equal(["forest-kernel", "nvidia-t4"], Devices(compared).Select(d => d.GetProperty("name").GetString()));
+        Assert.Equal("cpu", Devices(Compare(profiles, "--cpu", "cpu"))[0].GetProperty("name").GetString());
     }
 
     [Fact]
@@ -35,10 +35,12 @@ public sealed class CostProfilesTests
         }
 
         RiskResult result = RiskCommand.Run("cost", "compare", "--json", "--profiles", profiles, "--price-age-max", "100000").Succeeded();
-        JsonElement found = Assert.Single(result.Json.GetProperty("devices").EnumerateArray().Skip(1));
-        Assert.Equal(("nvidia-h200", "measured"), (found.GetProperty("name").GetString(), found.GetProperty("basis").GetString()));
+        JsonElement found = Assert.Single(Devices(result.Json).Skip(1));
+        Assert.Equal(("nvidia-h200", "measured"), (found.GetProperty("name").GetString(), found.GetProperty("timeBasis").GetString()));
         Assert.Contains("PRICE_MISSING", result.Error, StringComparison.Ordinal);
     }
+
+    private static JsonElement[] Devices(JsonElement compared) => [.. compared.GetProperty("pairings")[0].GetProperty("devices").EnumerateArray()];
 
     private static JsonElement Compare(string profiles, params string[] more) =>
         RiskCommand.Run(["cost", "compare", "--json", "--profiles", profiles, "--price-age-max", "100000", .. more]).Succeeded().Json;

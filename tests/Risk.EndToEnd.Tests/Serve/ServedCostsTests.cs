@@ -32,7 +32,14 @@ public sealed class ServedCostsTests : IDisposable
         JsonElement metered = report.GetProperty("metered");
         Assert.InRange(metered.GetProperty("difference").GetDouble(), 0, 0.01);
         Assert.True(metered.GetProperty("total").GetProperty("joules").GetDouble() > 0);
-        Assert.Equal("cpu", Assert.Single(metered.GetProperty("devices").EnumerateArray()).GetProperty("name").GetString());
+        JsonElement cpu = Assert.Single(metered.GetProperty("devices").EnumerateArray());
+        Assert.Equal("cpu", cpu.GetProperty("name").GetString());
+        Assert.InRange(cpu.GetProperty("batches").GetInt64(), 1, 2 * PaymentCount);
+        // Stopped in good order: what came after the last decision is closed, and everything else is borne to the last unit.
+        decimal money(string part) => metered.GetProperty(part).GetProperty("money").GetDecimal();
+        Assert.All(runs, run => Assert.True(run.AtEnd.PicoUnits > 0 && run.Unallocated == default));
+        Assert.Contains("borne by no decision", File.ReadAllText(Path.Combine(store, CostsFile.Name)), StringComparison.Ordinal);
+        Assert.Equal(report.GetProperty("money").GetDecimal(), money("total") - money("atEnd"));
     }
 
     [Fact]
@@ -44,6 +51,20 @@ public sealed class ServedCostsTests : IDisposable
         foreach (MeteredRun line in new[] { Line("a", 1, 1), Line("a", 1, 2), Line("b", 1, 4), Line("a", 2, 8), Line("b", 1, 16) }) { CostsFile.Append(folder, line); }
         File.AppendAllText(Path.Combine(folder, CostsFile.Name), """{"run":"b","day":"2026-11-0""");
         Assert.Equal([2, 8, 16], CostsFile.Read(folder).Select(run => run.Total.PicoUnits));
+    }
+
+    [Fact]
+    public void RestOfARunThatSpansDays_IsClosedInItsLastDay_AndNowhereElse()
+    {
+        var carried = new Cost(5, 1);
+        MeteredRun Look(long total, Cost unallocated) => new(0, 1, new Cost(total, 0), default, default, default, unallocated, "EUR", "");
+        MeteredRun midnight = Look(100, carried), end = Look(130, new Cost(7, 2)).Closed();
+        MeteredRun last = end.Since(midnight);
+        Assert.Equal((new Cost(7, 2), default), (last.AtEnd, last.Unallocated + midnight.Unallocated));
+        string folder = Directory.CreateDirectory(_folder["days"]).FullName;
+        CostsFile.Append(folder, midnight with { Part = ("a", new DateOnly(2026, 11, 1)) });
+        CostsFile.Append(folder, last with { Part = ("a", new DateOnly(2026, 11, 2)) });
+        Assert.Equal([default, new Cost(7, 2)], CostsFile.Read(folder).Select(run => run.AtEnd));
     }
 
     public void Dispose() => _folder.Dispose();
