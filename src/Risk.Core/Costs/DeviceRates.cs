@@ -86,9 +86,6 @@ public sealed class DeviceRates
     /// <summary>Whose cores feed it; null for a core. What they do is not in <see cref="BusyPerHour"/> and the watts.</summary>
     public HostShare? Host { get; private set; }
 
-    /// <summary>What the rent or the purchase price rests on.</summary>
-    public FigureBasis PriceBasis { get; private set; }
-
     /// <summary>How the rates were made, in order.</summary>
     public IReadOnlyList<CostLine> Lines => _lines;
 
@@ -181,7 +178,6 @@ public sealed class DeviceRates
 
     private Estimate Rent(PriceBook book, in PriceFigure hourly, int parts, string path)
     {
-        PriceBasis = hourly.Basis;
         Estimate rent = book.InCurrency(hourly) * (1.0 / parts);
         Add(parts == 1 ? "an hour, rented" : "an hour of a core, rented", $"{Number(hourly.Value)} {hourly.Unit}{Rate(book, hourly)}{(parts == 1 ? "" : $" ÷ {parts} cores")}", rent, $"{book.Currency}/h", [path, .. RatePath(book, hourly)]);
         return rent;
@@ -189,7 +185,6 @@ public sealed class DeviceRates
 
     private Estimate Amortise(PriceBook book, in PriceFigure purchase, in PriceFigure life, int parts, string path)
     {
-        PriceBasis = purchase.Basis;
         // A long life goes with the low end, a short one with the high end.
         Estimate written = book.InCurrency(purchase) / (Estimate.Of(life) * (HoursPerYear * parts));
         Add("amortisation", $"{Number(purchase.Value)} {purchase.Unit}{Rate(book, purchase)} ÷ ({Number(life.Value)} years × {HoursPerYear:0} h){(parts == 1 ? "" : $" ÷ {parts} cores")}", written, $"{book.Currency}/h",
