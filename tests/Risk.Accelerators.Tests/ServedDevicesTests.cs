@@ -121,7 +121,7 @@ public sealed class ServedDevicesTests : IDisposable
 
         // Costs: what decisions carry is what was metered, the device's idle time and padding included.
         MeteredRun[] runs = [.. CostsFile.Read(_folder)];
-        Cost metered = runs.Aggregate(default(Cost), (sum, run) => sum + run.Total), unborne = runs.Aggregate(default(Cost), (sum, run) => sum + run.Unallocated);
+        Cost metered = runs.Aggregate(default(Cost), (sum, run) => sum + run.Total), unborne = runs.Aggregate(default(Cost), (sum, run) => sum + run.Unallocated + run.AtEnd);
         Cost borne = records.Aggregate(default(Cost), (sum, r) => sum + r.Cost);
         Assert.Equal(metered, borne + unborne);
         Assert.Equal(_sent, runs.Sum(run => run.To - run.From));

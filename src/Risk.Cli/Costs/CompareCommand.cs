@@ -159,7 +159,7 @@ internal static class CompareCommand
         json.WriteString("precision", row.Precision);
         if (row.PrecisionNote is { } note)
         {
-            json.WriteString("precisionNote", note);
+            json.WriteString("precisionNote", note.Text);
         }
 
         json.WriteStartArray("oldPrices");

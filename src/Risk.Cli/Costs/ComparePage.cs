@@ -73,7 +73,7 @@ internal static class ComparePage
         foreach (ComparedDevice row in pairing.Devices)
         {
             string old = string.Concat(row.Old.Select(price => $"<br><span class=\"old\">{price.What switch { "power" => "power price", "rate" => "exchange rate", _ => "price" }} of {price.Date:yyyy-MM}</span>"));
-            page.Append(CultureInfo.InvariantCulture, $"<tr{(row.BreakEven is null ? " class=\"cpu\"" : "")}><td class=\"k\"><b>{Text(row.Name)}</b><br><span class=\"m\">{Text(row.Precision)}</span></td><td class=\"b\">{row.Basis.Words}{old}</td>")
+            page.Append(CultureInfo.InvariantCulture, $"<tr{(row.BreakEven is null ? " class=\"cpu\"" : "")}><td class=\"k\"><b>{Text(row.Name)}</b><br><span class=\"m\">{Text(row.PrecisionNote?.Short ?? row.Precision)}</span></td><td class=\"b\">{row.Basis.Words}{old}</td>")
                 .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{Range(row.PerThousand is { } money ? money * 1e6 : null)}</td><td class=\"n\">{(row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "")}</td>")
                 .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{(row.At is { } at ? $"{Numbers.Of(at.DeviceCount)}{(row.BreakEven is null ? " cores" : "")}, {at.Batch}" : "")}</td><td class=\"n\">{(row.At is { } point ? Numbers.Latency(point.Latency).Replace(", ", "<br>", StringComparison.Ordinal) : "")}</td>");
             if (row.BreakEven is { } even && row.Shared is { } shared)
@@ -96,7 +96,7 @@ internal static class ComparePage
     private static void Arithmetic(StringBuilder page, Comparison comparison, Pairing pairing, ComparedDevice row, string book, List<FigureReference> used)
     {
         page.Append(CultureInfo.InvariantCulture, $"<details><summary><b>{Text(row.Name)}</b> <span class=\"m\">{Text(row.Device.Profile.Device)}; {row.Basis.Words}; {row.Precision}</span></summary>\n");
-        string[] notes = [.. new[] { row.Device.Profile.Note, row.PrecisionNote }.OfType<string>()];
+        string[] notes = [.. new[] { row.Device.Profile.Note, row.PrecisionNote?.Text }.OfType<string>()];
         if (notes.Length > 0)
         {
             page.Append("<p class=\"m\">").Append(Text(string.Join(" ", notes.Select(note => note.TrimEnd('.') + ".")))).Append("</p>\n");

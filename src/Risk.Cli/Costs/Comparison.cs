@@ -29,7 +29,7 @@ internal sealed record Comparison(CostInputs Inputs, double Load, double Deadlin
             warnings.Add($"The CPU's profile {Inputs.CpuProfile.Name} was not measured either.");
         }
 
-        foreach (IGrouping<string, ComparedDevice> fewer in Accelerators.Where(d => d.PrecisionNote is not null).GroupBy(d => d.PrecisionNote!))
+        foreach (IGrouping<string, ComparedDevice> fewer in Accelerators.Where(d => d.PrecisionNote is not null).GroupBy(d => d.PrecisionNote!.Text))
         {
             warnings.Add($"Timed in {fewer.Key} ({string.Join(", ", Names(fewer))}); the model's own precision is {PrecisionNotes.Full}.");
         }
@@ -100,7 +100,7 @@ internal sealed record Pairing(Tenure Tenure, MachinePrice Machine, double Utili
 /// <param name="AtBreakEven">How it is run at <see cref="BreakEvenLoad"/>.</param>
 /// <param name="Old">Prices that are old.</param>
 internal sealed record ComparedDevice(
-    PricedDevice Device, PricedDevice Paired, DeviceBasis Basis, string? PrecisionNote, IReadOnlyList<(string What, DateOnly Date)> Old, OperatingPoint? At, Estimate? PerThousand, double? JoulesPerThousand,
+    PricedDevice Device, PricedDevice Paired, DeviceBasis Basis, PrecisionNote? PrecisionNote, IReadOnlyList<(string What, DateOnly Date)> Old, OperatingPoint? At, Estimate? PerThousand, double? JoulesPerThousand,
     BreakEven? BreakEven, BreakEven? Shared, OperatingPoint? AtBreakEven)
 {
     public string Name => Device.Profile.Name;
@@ -115,7 +115,7 @@ internal sealed record ComparedDevice(
     {
         double utilisation = machine.Utilisation.Value;
         OperatingPoint? at = device.TryOperate(load, deadlineMicros, utilisation, Scenario.Expected, out OperatingPoint point) ? point : null;
-        string? note = device.Profile.Sheet is { } sheet && device.Curve.Digest is null ? PrecisionNotes.Of(inputs.ModelName, inputs.ModelVersion, sheet.Precision) : null;
+        PrecisionNote? note = device.Profile.Sheet is { } sheet && device.Curve.Digest is null ? PrecisionNotes.Of(inputs.ModelName, inputs.ModelVersion, sheet.Precision) : null;
         var compared = new ComparedDevice(
             device, paired, DeviceBasis.Of(inputs, device), note, inputs.Old(device, machine), at, PerThousandAt(device, load, deadlineMicros, utilisation), at is { } p ? p.Watts / load * 1000 : null, breakEven, shared, null);
         return compared.BreakEvenLoad is { } even && device.TryOperate(even, deadlineMicros, utilisation, Scenario.Expected, out OperatingPoint there) ? compared with { AtBreakEven = there } : compared;

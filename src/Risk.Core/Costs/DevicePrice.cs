@@ -14,6 +14,9 @@ public sealed record DevicePrice(
     string Name, Tenure Tenure, string Host, PriceFigure HostCores, PriceFigure? Purchase, PriceFigure? Life, PriceFigure? Hourly,
     PriceFigure Idle, PriceFigure Full, PriceFigure Start)
 {
+    /// <summary>Place among the devices of the file, of which some may have been left out; null where no file was read.</summary>
+    public int? Place { get; init; }
+
     public bool CanBe(Tenure tenure) => tenure == Tenure.Owned ? Purchase is not null : Hourly is not null;
 }
 

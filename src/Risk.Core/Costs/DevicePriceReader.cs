@@ -36,15 +36,17 @@ internal sealed class DevicePriceReader(DefinitionReader reader, FigureReader fi
     {
         string[] currencies = [bookCurrency, .. rates.Select(rate => rate.Currency)];
         List<DevicePrice> devices = [];
+        int place = -1;
         foreach ((JsonElement element, string path) in List(root, "devices"))
         {
             int before = reader.ErrorCount;
+            place++;
             if (ReadDevice(element, path, currencies, machines) is not { } device)
                 continue;
             if (devices.Exists(other => other.Name == device.Name))
                 reader.Add(invalid, $"{path}.name", $"'{device.Name}' is the name of an earlier device as well");
             if (reader.ErrorCount == before)
-                devices.Add(device);
+                devices.Add(device with { Place = place });
         }
         return devices;
     }

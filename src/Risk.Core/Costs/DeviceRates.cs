@@ -95,8 +95,7 @@ public sealed class DeviceRates
     /// <param name="isWhole">Machines are had whole and do nothing else.</param>
     public static DeviceRates OfDevice(PriceBook book, DevicePrice device, Tenure tenure, MachinePrice? machine = null, bool isWhole = false)
     {
-        int index = book.Devices.ToList().IndexOf(device);
-        string path = $"$.devices[{index}]";
+        string path = book.PathOf(device);
         DeviceRates rates = new(device.Name, tenure, book.Currency) { StartMinutes = Estimate.Of(device.Start) };
         rates.SetWatts(book, device.Idle, device.Full, 1, path);
         MachinePrice host = machine ?? book.Machines.First(candidate => candidate.Name == device.Host);
@@ -138,7 +137,7 @@ public sealed class DeviceRates
         Estimate host = OfCore(book, book.Machines.First(machine => machine.Name == device.Host)).OnPerHour * Estimate.Of(device.HostCores);
         // What it costs while off is the card's alone already.
         Estimate alone = Estimate.Between(host, rates.OnPerHour);
-        rates.Add("the host's cores are metered by themselves", $"{Number(rates.OnPerHour.Value)} − {Number(host.Value)} {book.Currency}/h", alone, $"{book.Currency}/h", $"$.devices[{book.Devices.ToList().IndexOf(device)}].hostCores");
+        rates.Add("the host's cores are metered by themselves", $"{Number(rates.OnPerHour.Value)} − {Number(host.Value)} {book.Currency}/h", alone, $"{book.Currency}/h", $"{book.PathOf(device)}.hostCores");
         rates.OnPerHour = alone;
         rates.Host = null;
         return rates;

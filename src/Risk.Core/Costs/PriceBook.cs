@@ -119,8 +119,7 @@ public sealed record PriceBook(
     public bool TryDevice(
         string name, Tenure? tenure, DateOnly today, int? ageDaysMax, ICollection<DefinitionError> errors, [NotNullWhen(true)] out DevicePrice? device)
     {
-        int index = Devices.ToList().FindIndex(candidate => candidate.Name == name);
-        device = index < 0 ? null : Devices[index];
+        device = Devices.FirstOrDefault(candidate => candidate.Name == name);
         if (device is null)
         {
             errors.Add(new DefinitionError("PRICE_MISSING", Name, "$.devices", $"has no '{name}'; until its price is there, it gets no work"));
@@ -128,7 +127,7 @@ public sealed record PriceBook(
         }
         if (!device.CanBe(tenure ?? device.Tenure))
         {
-            errors.Add(new DefinitionError("PRICE_MISSING", Name, $"$.devices[{index}]", $"{name} has no {(tenure == Tenure.Owned ? "purchase price" : "hourly price")}"));
+            errors.Add(new DefinitionError("PRICE_MISSING", Name, PathOf(device), $"{name} has no {(tenure == Tenure.Owned ? "purchase price" : "hourly price")}"));
             device = null;
             return false;
         }
@@ -152,10 +151,13 @@ public sealed record PriceBook(
     public IEnumerable<(string Path, PriceFigure Figure)> PricesOf(DevicePrice device, Tenure tenure)
     {
         PriceFigure price = tenure == Tenure.Owned ? device.Purchase!.Value : device.Hourly!.Value;
-        yield return ($"$.devices[{Devices.ToList().IndexOf(device)}].{(tenure == Tenure.Owned ? "purchase" : "hourly")}", price);
+        yield return ($"{PathOf(device)}.{(tenure == Tenure.Owned ? "purchase" : "hourly")}", price);
         if (RateOf(price) is { } rate)
             yield return ($"$.currencies[{Currencies.ToList().IndexOf(rate)}].rate", rate.Rate);
     }
+
+    /// <summary>Where a device stands in the file.</summary>
+    internal string PathOf(DevicePrice device) => $"$.devices[{device.Place ?? Devices.ToList().IndexOf(device)}]";
 
     /// <summary>The same of a machine; bought, the price of power with it.</summary>
     public IEnumerable<(string Path, PriceFigure Figure)> PricesOf(MachinePrice machine)

@@ -105,8 +105,8 @@ public sealed class BreakEvenTests
         Assert.True(Priced(curve, owned, isDivisible: false).TryOperate(1e6, 50_000, 0.5, Scenario.Expected, out OperatingPoint own));
         Assert.Equal(new HostUse(1, 1, 9), own.Host);
         Assert.Equal(1 + 0.01 + (10 * core) + (0.1 * 0.09) + 0.009, own.MoneyPerHour, 1e-9);
-        // Three cards at hardly any load: two machines for their slots.
-        Assert.True(Priced(curve, owned, isDivisible: false).TryOperate(1, 3, 50_000, 0.5, Scenario.Expected, out OperatingPoint three));
+        // Three cards where one would do: two machines for their slots.
+        Assert.True(Priced(curve, owned, isDivisible: false).TryOperate(1e6, 3, 50_000, 0.5, Scenario.Expected, out OperatingPoint three));
         Assert.Equal((3, 17), (three.Host.Kept, three.Host.More));
         Assert.True(Priced(curve, rented, isDivisible: false).TryOperate(1e6, 50_000, 0.5, Scenario.Expected, out OperatingPoint rent));
         // A core more than the rent has, in a machine of ten of which half a core's work is paid.

@@ -60,11 +60,11 @@ public sealed class ServedCostsTests : IDisposable
         MeteredRun Look(long total, Cost unallocated) => new(0, 1, new Cost(total, 0), default, default, default, unallocated, "EUR", "");
         MeteredRun midnight = Look(100, carried), end = Look(130, new Cost(7, 2)).Closed();
         MeteredRun last = end.Since(midnight);
-        Assert.Equal((new Cost(7, 2), default), (last.AtEnd, last.Unallocated + midnight.Unallocated));
+        Assert.Equal((new Cost(7, 2), default(Cost)), (last.AtEnd, last.Unallocated + midnight.Unallocated));
         string folder = Directory.CreateDirectory(_folder["days"]).FullName;
         CostsFile.Append(folder, midnight with { Part = ("a", new DateOnly(2026, 11, 1)) });
         CostsFile.Append(folder, last with { Part = ("a", new DateOnly(2026, 11, 2)) });
-        Assert.Equal([default, new Cost(7, 2)], CostsFile.Read(folder).Select(run => run.AtEnd));
+        Assert.Equal([default(Cost), new Cost(7, 2)], CostsFile.Read(folder).Select(run => run.AtEnd));
     }
 
     public void Dispose() => _folder.Dispose();
