@@ -128,13 +128,13 @@ def interval(days: np.ndarray) -> tuple[float, float]:
 
 
 def processor_cost(file: Path) -> tuple[dict[str, Any], dict[str, float]]:
-    """The processor's row of `risk cost compare --json`, and its money for 1,000 decisions."""
+    """The rented processor's row of `risk cost compare --json`, and its money for 1,000 decisions, by the share of its cores."""
     compared = json.loads(file.read_text())
-    device = compared["devices"][0]
-    if device["perThousand"] is None:
+    device = compared["pairings"][0]["devices"][0]
+    if device["perThousandCoresShared"] is None:
         raise SystemExit(f"{file}: {device['name']} is too slow for the deadline")
-    head = {"model": compared["model"], "device": device["name"], "basis": device["basis"], "priceBasis": device["priceBasis"], "load": compared["load"], "priceBook": compared["priceBook"], "currency": compared["currency"]}
-    return head, device["perThousand"]
+    head = {"model": compared["model"], "device": device["name"], "basis": device["timeBasis"], "priceBasis": device["priceBasis"], "load": compared["load"], "priceBook": compared["priceBook"], "currency": compared["currency"]}
+    return head, device["perThousandCoresShared"]
 
 
 def rounded(value: float) -> float:

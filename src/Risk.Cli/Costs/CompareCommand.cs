@@ -170,6 +170,7 @@ internal static class CompareCommand
 
         json.WriteEndArray();
         WriteRange(json, "perThousand", row.PerThousand);
+        WriteRange(json, "perThousandCoresShared", row.SharedPerThousand);
         Number(json, "joulesPerThousand", row.JoulesPerThousand);
         Number(json, "devices", row.At?.DeviceCount);
         Number(json, "batch", row.At?.Batch);

@@ -74,7 +74,7 @@ internal static class ComparePage
         {
             string old = string.Concat(row.Old.Select(price => $"<br><span class=\"old\">{price.What switch { "power" => "power price", "rate" => "exchange rate", _ => "price" }} of {price.Date:yyyy-MM}</span>"));
             page.Append(CultureInfo.InvariantCulture, $"<tr{(row.BreakEven is null ? " class=\"cpu\"" : "")}><td class=\"k\"><b>{Text(row.Name)}</b><br><span class=\"m\">{Text(row.PrecisionNote?.Short ?? row.Precision)}</span></td><td class=\"b\">{row.Basis.Words}{old}</td>")
-                .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{Range(row.PerThousand is { } money ? money * 1e6 : null)}</td><td class=\"n\">{(row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "")}</td>")
+                .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{Range(row.PerThousand is { } money ? money * 1e6 : null)}{(row.SharedPerThousand is { } shares ? $"<br><span class=\"m\">cores shared {Numbers.Of(shares.Value * 1e6)}</span>" : "")}</td><td class=\"n\">{(row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "")}</td>")
                 .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{(row.At is { } at ? $"{Numbers.Of(at.DeviceCount)}{(row.BreakEven is null ? " cores" : "")}, {at.Batch}" : "")}</td><td class=\"n\">{(row.At is { } point ? Numbers.Latency(point.Latency).Replace(", ", "<br>", StringComparison.Ordinal) : "")}</td>");
             if (row.BreakEven is { } even && row.Shared is { } shared)
             {

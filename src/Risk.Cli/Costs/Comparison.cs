@@ -81,12 +81,12 @@ internal sealed record Pairing(Tenure Tenure, MachinePrice Machine, double Utili
         PriceBook book = tenure == Tenure.Owned ? inputs.Book.Sharing(machine.Name) : inputs.Book;
         MachinePrice exact = book.Machines.First(m => m.Name == machine.Name) with { Tenure = tenure };
         PricedDevice core = inputs.Core(exact, isWhole: true, book), sharedCore = inputs.Core(exact, isWhole: false, book);
-        IReadOnlyList<PricedDevice> devices = inputs.Accelerators(asked, machine, isWhole: true, isTenureAsked),
+        IReadOnlyList<PricedDevice> devices = inputs.Accelerators(asked, machine, isWhole: true, isTenureAsked), sharing = inputs.Accelerators(asked, machine, isWhole: false, isTenureAsked),
             paired = inputs.Accelerators(asked, exact, isWhole: true, isTenureAsked, book), shared = inputs.Accelerators(asked, exact, isWhole: false, isTenureAsked, book);
-        return new Pairing(tenure, machine, utilisation, ComparedDevice.Make(inputs, machine, inputs.Core(machine, isWhole: true), core, null, null, load, deadlineMicros),
+        return new Pairing(tenure, machine, utilisation, ComparedDevice.Make(inputs, machine, inputs.Core(machine, isWhole: true), inputs.Core(machine, isWhole: false), core, null, null, load, deadlineMicros),
         [
             .. devices.Select((device, i) => ComparedDevice.Make(
-                inputs, machine, device, paired[i], BreakEven.Find(core, paired[i], deadlineMicros, utilisation), BreakEven.Find(sharedCore, shared[i], deadlineMicros, utilisation), load, deadlineMicros)),
+                inputs, machine, device, sharing[i], paired[i], BreakEven.Find(core, paired[i], deadlineMicros, utilisation), BreakEven.Find(sharedCore, shared[i], deadlineMicros, utilisation), load, deadlineMicros)),
         ]);
     }
 }
@@ -95,12 +95,13 @@ internal sealed record Pairing(Tenure Tenure, MachinePrice Machine, double Utili
 /// <param name="Paired">With what both sides share at its value, as break-even loads are found.</param>
 /// <param name="At">At the comparison's load; null when no row is answered in time.</param>
 /// <param name="PerThousand">Cost of a thousand decisions at that load; null likewise.</param>
+/// <param name="SharedPerThousand">The same with cores counted by their share.</param>
 /// <param name="BreakEven">Against the CPU; null for the CPU itself.</param>
 /// <param name="Shared">The same with cores counted by their share, on both sides.</param>
 /// <param name="AtBreakEven">How it is run at <see cref="BreakEvenLoad"/>.</param>
 /// <param name="Old">Prices that are old.</param>
 internal sealed record ComparedDevice(
-    PricedDevice Device, PricedDevice Paired, DeviceBasis Basis, PrecisionNote? PrecisionNote, IReadOnlyList<(string What, DateOnly Date)> Old, OperatingPoint? At, Estimate? PerThousand, double? JoulesPerThousand,
+    PricedDevice Device, PricedDevice Paired, DeviceBasis Basis, PrecisionNote? PrecisionNote, IReadOnlyList<(string What, DateOnly Date)> Old, OperatingPoint? At, Estimate? PerThousand, Estimate? SharedPerThousand, double? JoulesPerThousand,
     BreakEven? BreakEven, BreakEven? Shared, OperatingPoint? AtBreakEven)
 {
     public string Name => Device.Profile.Name;
@@ -111,13 +112,13 @@ internal sealed record ComparedDevice(
     /// <summary>The expected load from which it stays cheaper; where there is none, the first at which it is cheaper.</summary>
     public double? BreakEvenLoad => BreakEven?.Expected.Lasting ?? BreakEven?.Expected.First;
 
-    public static ComparedDevice Make(CostInputs inputs, MachinePrice machine, PricedDevice device, PricedDevice paired, BreakEven? breakEven, BreakEven? shared, double load, double deadlineMicros)
+    public static ComparedDevice Make(CostInputs inputs, MachinePrice machine, PricedDevice device, PricedDevice sharing, PricedDevice paired, BreakEven? breakEven, BreakEven? shared, double load, double deadlineMicros)
     {
         double utilisation = machine.Utilisation.Value;
         OperatingPoint? at = device.TryOperate(load, deadlineMicros, utilisation, Scenario.Expected, out OperatingPoint point) ? point : null;
         PrecisionNote? note = device.Profile.Sheet is { } sheet && device.Curve.Digest is null ? PrecisionNotes.Of(inputs.ModelName, inputs.ModelVersion, sheet.Precision) : null;
         var compared = new ComparedDevice(
-            device, paired, DeviceBasis.Of(inputs, device), note, inputs.Old(device, machine), at, PerThousandAt(device, load, deadlineMicros, utilisation), at is { } p ? p.Watts / load * 1000 : null, breakEven, shared, null);
+            device, paired, DeviceBasis.Of(inputs, device), note, inputs.Old(device, machine), at, PerThousandAt(device, load, deadlineMicros, utilisation), PerThousandAt(sharing, load, deadlineMicros, utilisation), at is { } p ? p.Watts / load * 1000 : null, breakEven, shared, null);
         return compared.BreakEvenLoad is { } even && device.TryOperate(even, deadlineMicros, utilisation, Scenario.Expected, out OperatingPoint there) ? compared with { AtBreakEven = there } : compared;
     }
 
