@@ -98,7 +98,7 @@ internal static class CompareCommand
         foreach (ComparedDevice row in pairing.Devices)
         {
             table.AddRow(
-                Markup.Escape($"{row.Name}{(row.Precision == PrecisionNotes.Full ? "" : $" {row.Precision}")}"), $"{Numbers.Basis(row.Basis.Price)}{(row.Old.Count > 0 ? $" {row.Old.Min(price => price.Date):yyyy-MM}" : "")}", Numbers.Basis(row.Basis.Time),
+                Markup.Escape($"{row.Name}{(row.Precision == PrecisionNotes.Full ? "" : $" {row.Precision}")}"), $"{Numbers.Basis(row.Basis.Price)}{string.Concat(row.Old.Where(price => price.What is "hourly" or "purchase").Select(price => $" {price.Date:yyyy-MM}"))}", Numbers.Basis(row.Basis.Time),
                 Numbers.Millionths(row.PerThousand), row.At is { } point ? Numbers.Latency(point.Latency) : "",
                 row.BreakEven is { } even ? Numbers.Load(even.Expected.First) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "", row.Shared is { } shared ? Numbers.Lasting(shared) : "");
         }

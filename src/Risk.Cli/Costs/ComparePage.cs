@@ -19,7 +19,7 @@ internal static class ComparePage
         .wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px;width:100%}
         th,td{text-align:left;padding:.35em .7em;border-bottom:1px solid #eceae6;vertical-align:top}th{font-weight:600;color:#777}
         td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n,td.k{white-space:nowrap}td.w{min-width:13em}td.b{min-width:11em}.old{color:#a86a00}tr.cpu td{background:#f4f7fa}
-        svg{width:100%;height:auto;font-family:system-ui,sans-serif;fill:#222}figure{margin:0}figcaption{font-size:13px;min-height:2.8em;color:#777}figcaption b{color:#222;display:block}
+        svg{width:100%;height:auto;font-family:system-ui,sans-serif;fill:#222}figure{margin:0;display:flex;flex-direction:column;justify-content:space-between}figcaption{font-size:13px;color:#777}figcaption b{color:#222;display:block}
         .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(19em,1fr));gap:1.5em 2em;margin-top:1em}
         .key{display:inline-block;width:1.6em;height:3px;vertical-align:middle;margin:0 .4em 0 1em}
         details{border-bottom:1px solid #eceae6;padding:.5em 0}summary{cursor:pointer}code{font-size:12px;overflow-wrap:anywhere}a{color:#2b5d84;text-decoration:none}
@@ -69,21 +69,25 @@ internal static class ComparePage
 
     private static void Rows(StringBuilder page, Pairing pairing)
     {
-        page.Append("<div class=\"wide\"><table><tr><th>device</th><th>basis</th><th class=\"n\">10⁻⁶ for 1,000</th><th class=\"n\">J for 1,000</th><th class=\"n\">needs, batch</th><th class=\"n\">p50, p99</th><th>cheaper at, a second</th><th class=\"n\">for good from</th><th class=\"n\">cores shared</th></tr>\n");
+        // What the page is for comes first: it must be seen on a narrow screen, too.
+        page.Append("<div class=\"wide\"><table><tr><th>device</th><th class=\"n\">for good from</th><th class=\"n\">cores shared</th><th>cheaper at, a second</th><th class=\"n\">10⁻⁶ for 1,000</th><th class=\"n\">J for 1,000</th><th class=\"n\">needs, batch</th><th class=\"n\">p50, p99</th><th>basis</th></tr>\n");
         foreach (ComparedDevice row in pairing.Devices)
         {
-            string old = string.Concat(row.Old.Select(price => $"<br><span class=\"old\">{price.What switch { "power" => "power price", "rate" => "exchange rate", _ => "price" }} of {price.Date:yyyy-MM}</span>"));
-            page.Append(CultureInfo.InvariantCulture, $"<tr{(row.BreakEven is null ? " class=\"cpu\"" : "")}><td class=\"k\"><b>{Text(row.Name)}</b><br><span class=\"m\">{Text(row.PrecisionNote?.Short ?? row.Precision)}</span></td><td class=\"b\">{row.Basis.Words}{old}</td>")
-                .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{Range(row.PerThousand is { } money ? money * 1e6 : null)}{(row.SharedPerThousand is { } shares ? $"<br><span class=\"m\">cores shared {Numbers.Of(shares.Value * 1e6)}</span>" : "")}</td><td class=\"n\">{(row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "")}</td>")
-                .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{(row.At is { } at ? $"{Numbers.Of(at.DeviceCount)}{(row.BreakEven is null ? " cores" : "")}, {at.Batch}" : "")}</td><td class=\"n\">{(row.At is { } point ? Numbers.Latency(point.Latency).Replace(", ", "<br>", StringComparison.Ordinal) : "")}</td>");
+            page.Append(CultureInfo.InvariantCulture, $"<tr{(row.BreakEven is null ? " class=\"cpu\"" : "")}><td class=\"k\"><b>{Text(row.Name)}</b><br><span class=\"m\">{Text(row.PrecisionNote?.Short ?? row.Precision)}</span></td>");
             if (row.BreakEven is { } even && row.Shared is { } shared)
             {
-                page.Append(CultureInfo.InvariantCulture, $"<td class=\"w\">{Text(Numbers.Intervals(even.Expected))}</td><td class=\"n\">{Loads(even)}</td><td class=\"n\">{Loads(shared)}</td></tr>\n");
+                page.Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{Loads(even)}</td><td class=\"n\">{Loads(shared)}</td><td class=\"w\">{Text(Numbers.Intervals(even.Expected))}</td>");
             }
             else
             {
-                page.Append("<td></td><td></td><td></td></tr>\n");
+                page.Append("<td></td><td></td><td></td>");
             }
+
+            string shares = row.SharedPerThousand is { } money && money.Value != row.PerThousand?.Value ? $"<br><span class=\"m\">cores shared {Numbers.Of(money.Value * 1e6)}</span>" : "";
+            string old = string.Concat(row.Old.Select(price => $"<br><span class=\"old\">{price.What switch { "power" => "power price", "rate" => "exchange rate", _ => "price" }} of {price.Date:yyyy-MM}</span>"));
+            page.Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{Range(row.PerThousand is { } whole ? whole * 1e6 : null)}{shares}</td><td class=\"n\">{(row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "")}</td>")
+                .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{(row.At is { } at ? $"{Numbers.Of(at.DeviceCount)}{(row.BreakEven is null ? " cores" : "")}, {at.Batch}" : "")}</td><td class=\"n\">{(row.At is { } point ? Numbers.Latency(point.Latency).Replace(", ", "<br>", StringComparison.Ordinal) : "")}</td>")
+                .Append(CultureInfo.InvariantCulture, $"<td class=\"b\">{row.Basis.Words}{old}</td></tr>\n");
         }
 
         page.Append("</table></div>\n");
