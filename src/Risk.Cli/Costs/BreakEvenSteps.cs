@@ -4,7 +4,7 @@ namespace Risk.Cli.Costs;
 
 /// <summary>
 /// Why a break-even load is what it is: at each end of the figures both sides' hour at that load; where there is none, at the
-/// load at which the device comes nearest to the CPU.
+/// load at which a row costs the device least.
 /// </summary>
 internal static class BreakEvenSteps
 {
@@ -28,22 +28,24 @@ internal static class BreakEvenSteps
                 return new Step(what, $"at {Numbers.Short(lasting)} a second: {Hour(row.Paired, there, ofDevice)}; the CPU {Hour(pairing.Cpu.Paired, here, ofCpu)}", Numbers.Load(lasting), []);
             }
 
-            (double Load, OperatingPoint There, OperatingPoint Here)? nearest = null;
+            // Where it is never cheaper, its cheapest row; where it is at times, the last load at which it is not.
+            (double Load, OperatingPoint There, OperatingPoint Here)? shown = null;
             foreach (double load in Comparison.Loads)
             {
-                if (TryBoth(load, out there, out here) && !(nearest is { } n && n.There.MoneyPerHour / n.Here.MoneyPerHour <= there.MoneyPerHour / here.MoneyPerHour))
+                if (TryBoth(load, out there, out here)
+                    && (loads.Intervals.Count == 0 ? !(shown is { } s && s.There.MoneyPerHour / s.Load <= there.MoneyPerHour / load) : there.MoneyPerHour > here.MoneyPerHour))
                 {
-                    nearest = (load, there, here);
+                    shown = (load, there, here);
                 }
             }
 
-            if (nearest is not { } best)
+            if (shown is not { } chosen)
             {
-                return new Step(what, $"no batch answers within {Numbers.Micros(deadline)} at any load", "never", []);
+                return new Step(what, $"no batch answers within {Numbers.Micros(deadline)} at any load beside the CPU", "never", []);
             }
 
-            string cheaper = loads.Intervals.Count == 0 ? $"nearest at {Numbers.Short(best.Load)} a second" : $"not for good, only at {Numbers.Intervals(loads)}; at {Numbers.Short(best.Load)} a second";
-            return new Step(what, $"{cheaper}: {Hour(row.Paired, best.There, ofDevice)}; the CPU {Hour(pairing.Cpu.Paired, best.Here, ofCpu)}; {Numbers.Of(best.There.MoneyPerHour / best.Here.MoneyPerHour)} times the CPU's", "never", []);
+            string where = loads.Intervals.Count == 0 ? $"its cheapest row, at {Numbers.Short(chosen.Load)} a second" : $"not for good, only at {Numbers.Intervals(loads)}; at {Numbers.Short(chosen.Load)} a second";
+            return new Step(what, $"{where}: {Hour(row.Paired, chosen.There, ofDevice)}; the CPU {Hour(pairing.Cpu.Paired, chosen.Here, ofCpu)}; {Numbers.Of(chosen.There.MoneyPerHour / chosen.Here.MoneyPerHour)} times the CPU's", "never", []);
 
             bool TryBoth(double load, out OperatingPoint device, out OperatingPoint cpu)
             {
