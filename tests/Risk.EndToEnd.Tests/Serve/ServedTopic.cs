@@ -36,16 +36,17 @@ internal sealed class ServedTopic : IDisposable
     private int _forbidden;
 
     /// <param name="store">Null for files in a folder of the test.</param>
-    /// <param name="properties">Of librdkafka, beside where the brokers are. The mock waits a session timeout with every rebalance, so it is short here.</param>
+    /// <param name="properties">Of librdkafka, beside where the brokers are. The mock waits a session timeout with every rebalance, so it is short here; on a real broker it is the product's own.</param>
     public ServedTopic(ServedStore? store = null, Dictionary<string, string>? properties = null, double idleAfterSeconds = 60, int entityWaitMillis = 250)
     {
         _store = store ?? new ServedFiles();
         Broker = new TestBroker(brokerCount: 3);
         Topics = new KafkaTopics(Broker.Topic("transactions", PartitionCount), Broker.Topic("labels", PartitionCount), Broker.Topic("decisions", PartitionCount), Broker.Topic("dead-letters", PartitionCount));
-        var all = new Dictionary<string, string> { ["session.timeout.ms"] = TestBroker.RealServers is null ? "2500" : "6000", ["heartbeat.interval.ms"] = "300", ["bootstrap.servers"] = Broker.BootstrapServers };
+        var all = new Dictionary<string, string> { ["bootstrap.servers"] = Broker.BootstrapServers };
+        if (TestBroker.RealServers is null) { (all["session.timeout.ms"], all["heartbeat.interval.ms"]) = ("2500", "300"); }
         foreach ((string name, string value) in properties ?? [])
         {
-            if (name != "session.timeout.ms" || TestBroker.RealServers is null) { all[name] = value; }
+            if (TestBroker.RealServers is null || name is not ("session.timeout.ms" or "heartbeat.interval.ms")) { all[name] = value; }
         }
         _configuration = _folder.Write("serve.json", JsonSerializer.Serialize(new
         {

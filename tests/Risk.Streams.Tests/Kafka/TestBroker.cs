@@ -26,6 +26,7 @@ internal sealed class TestBroker : IDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
 
     private readonly MockKafka? _mock;
+    private readonly List<string> _made = [];
     private readonly string _prefix = "risk-test-" + Guid.NewGuid().ToString("N")[..12];
 
     public TestBroker(int brokerCount = 1) => _mock = RealServers is null ? new MockKafka(brokerCount) : null;
@@ -47,8 +48,11 @@ internal sealed class TestBroker : IDisposable
         }
         else
         {
-            using IAdminClient admin = new AdminClientBuilder(new AdminClientConfig { BootstrapServers = BootstrapServers }).Build();
+            using IAdminClient admin = Admin();
             admin.CreateTopicsAsync([new() { Name = topic, NumPartitions = partitionCount, ReplicationFactor = 1 }]).GetAwaiter().GetResult();
+            _made.Add(topic);
+            // The controller answers before its brokers know of the topic, and before every partition has a leader.
+            Assert.True(SpinWait.SpinUntil(() => admin.GetMetadata(topic, Patience).Topics is [{ Error.IsError: false } made] && made.Partitions.Count == partitionCount && made.Partitions.TrueForAll(p => p.Leader >= 0), Patience), $"{topic} has no leaders");
         }
 
         return topic;
@@ -89,5 +93,21 @@ internal sealed class TestBroker : IDisposable
         Assert.True(publisher.Flush(Patience), "the messages were not acknowledged in time");
     }
 
-    public void Dispose() => _mock?.Dispose();
+    /// <summary>A real broker keeps nothing of the test but its group, which goes by itself.</summary>
+    public void Dispose()
+    {
+        _mock?.Dispose();
+        if (_made.Count == 0) { return; }
+        try
+        {
+            using IAdminClient admin = Admin();
+            admin.DeleteTopicsAsync(_made).GetAwaiter().GetResult();
+        }
+        catch (KafkaException)
+        {
+            // What a broker does not give up says nothing about the test.
+        }
+    }
+
+    private IAdminClient Admin() => new AdminClientBuilder(new AdminClientConfig { BootstrapServers = BootstrapServers }).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
 }
