@@ -133,7 +133,7 @@ def processor_cost(file: Path) -> tuple[dict[str, Any], dict[str, float]]:
     device = compared["pairings"][0]["devices"][0]
     if device["perThousandCoresShared"] is None:
         raise SystemExit(f"{file}: {device['name']} is too slow for the deadline")
-    head = {"model": compared["model"], "device": device["name"], "basis": device["timeBasis"], "priceBasis": device["priceBasis"], "load": compared["load"], "priceBook": compared["priceBook"], "currency": compared["currency"]}
+    head = {"model": compared["model"], "device": device["name"], "machine": compared["pairings"][0]["machine"], "basis": device["timeBasis"], "priceBasis": device["priceBasis"], "load": compared["load"], "priceBook": compared["priceBook"], "currency": compared["currency"]}
     return head, device["perThousandCoresShared"]
 
 

