@@ -99,8 +99,7 @@ internal sealed record StoredDecision(string Directory, long Sequence, byte[] En
     public void WriteRecord(Utf8JsonWriter json, Func<string, string, string> reasonText)
     {
         DecisionRecord record = Record();
-        byte[] buffer = new byte[DecisionRecordJson.BytesMax(record)];
-        using var document = JsonDocument.Parse(buffer.AsMemory(0, DecisionRecordJson.Write(record, buffer)));
+        using var document = JsonDocument.Parse(DecisionRecordJson.ToUtf8(record));
         foreach (JsonProperty member in document.RootElement.EnumerateObject())
         {
             if (member.NameEquals("reasons"))

@@ -24,6 +24,21 @@ public static class DecisionRecordJson
         (record.Stream.Length + record.EventId.Length + record.SourceName.Length + record.RungCause.Length + record.ExecutionProvider.Length +
         record.Device.Length + record.CostMethod.Length + record.Actor.Length + record.Tenant.Length + record.Reasons.Encoded.Length);
 
+    /// <summary>The stored record as one JSON object; empty when there is none or it is not readable.</summary>
+    public static byte[] ToUtf8(ReadOnlySpan<byte> record) =>
+        record.IsEmpty || DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None ? [] : ToUtf8(view);
+
+    /// <summary>The record as one JSON object.</summary>
+    public static byte[] ToUtf8(in DecisionRecord record)
+    {
+        int most = BytesMax(record);
+        if (t_buffer is not { } buffer || buffer.Length < most) { t_buffer = buffer = new byte[most]; }
+        return buffer[..Write(record, buffer)];
+    }
+
+    [ThreadStatic]
+    private static byte[]? t_buffer;
+
     /// <summary>Writes the record as one JSON object and returns its length in bytes.</summary>
     public static int Write(in DecisionRecord record, Span<byte> destination)
     {

@@ -159,6 +159,6 @@ internal sealed class DecisionTopic
         Convert.TryToHexStringLower(view.Subject, subject, out _);
         // Every header costs as much as a tenth of the message; time and subject are in the value and the key.
         Headers headers = _feed.Events.Of(view.EventId, -1, [], CloudEvents.RiskSequenceHeader, view.Sequence);
-        return publication.TryAdd(_feed.Topics.Decisions, Partition, subject, ServeHost.RecordJson(view), headers);
+        return publication.TryAdd(_feed.Topics.Decisions, Partition, subject, DecisionRecordJson.ToUtf8(view), headers);
     }
 }

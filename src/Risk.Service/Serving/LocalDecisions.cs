@@ -65,7 +65,7 @@ internal sealed class LocalDecisions(ServeHost host) : IDecisionApi
                 _host.Counters.Fault("OVERLOAD");
                 await HttpApi.Busy(http, StatusCodes.Status429TooManyRequests, "OVERLOAD", "every batch is on its way; try again");
                 return;
-            case Intake.NotServing when _host.Partition(partition) is null && http.Request.Headers[ForwardedHeader].Count == 0 && _host.OwnerOf(partition) is { } owner:
+            case Intake.NotServing when _host.Partition(partition) is null && http.Request.Headers[ForwardedHeader].Count == 0 && _host.Owners.OwnerOf(partition) is { } owner:
                 await Forward(http, owner, body);
                 return;
             default:
@@ -140,7 +140,7 @@ internal sealed class LocalDecisions(ServeHost host) : IDecisionApi
                 await HttpApi.Decision(http, stored);
                 return;
             }
-            foreach (string owner in _host.Others())
+            foreach (string owner in _host.Owners.Others())
             {
                 using HttpResponseMessage? reply = await TrySend(http, owner, default);
                 if (reply is { IsSuccessStatusCode: true })
@@ -195,7 +195,7 @@ internal sealed class DecisionWaiter : IRowAnswer
     /// <summary>The record as JSON, empty when there is none.</summary>
     public Task<(byte[] Json, ErrorCode Code)> Answer => _answer.Task;
 
-    public void Decided(ReadOnlySpan<byte> record, ErrorCode code) => _answer.TrySetResult((ServeHost.RecordJson(record), code));
+    public void Decided(ReadOnlySpan<byte> record, ErrorCode code) => _answer.TrySetResult((DecisionRecordJson.ToUtf8(record), code));
 
     public void Failed(Exception failure) => _answer.TrySetException(new DecisionFailedException(ServeFaults.Explain(failure).Code, failure));
 }

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Text;
-using System.Text.Json;
 using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Devices;
@@ -45,9 +44,8 @@ public sealed record ServeOptions(
 /// where it is configured. Several processes with one group and one store share the partitions; whichever opens a
 /// partition's log has it.
 /// </summary>
-public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
+public sealed class ServeHost : IPipelineHost, IAsyncDisposable
 {
-    private const long OwnersMaxAgeMicros = 1_000_000;
     // A new owner takes at most so many decisions again (a twentieth of the log once that is more): a second of work.
     private const long SnapshotEvery = 50_000;
     // Batches beyond one open per partition: enough for every thread to have some in hand and some waiting.
@@ -62,14 +60,10 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     private readonly KafkaFeed? _kafka;
     private readonly PartitionHost?[] _partitions;
     private readonly byte[] _keyField;
-    private readonly bool _hasShared;
-    private readonly SemaphoreSlim _rebuilding = new(1);
-    private readonly HttpClient _others = new();
+    private readonly EntityOwners? _entities;
     private readonly Thread _ticker;
     private readonly CancellationTokenSource _stop = new();
     private HttpApi? _http;
-    private IReadOnlyList<PartitionOwner> _owners = [];
-    private long? _ownersAt;
 
     private ServeHost(ServeOptions options, ServingModel model, KafkaFeed? kafka, int partitionCount)
     {
@@ -84,7 +78,8 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         _routes = DeviceRoutes.Create(model, routing, options.Prices, options.Machine, _batches.SizeMax, DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime), () => Clock.NowMicros);
         model.Ladder.Dispatch = _routes.Dispatch;
         _partitions = new PartitionHost?[partitionCount];
-        _hasShared = partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0;
+        Owners = new OwnerDirectory(options.Store, () => OwnAddress, Clock);
+        if (partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0) { _entities = new EntityOwners(this, options, Math.Max(_batches.SizeMax, 512)); }
         _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), Clock, isReproducible: false);
         _costs = new LiveCosts(options.Configuration.Store.Directory, Costs, Clock, Tell);
         options.Store.Overcame = Tell;
@@ -101,6 +96,11 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     public string Address => _http?.Address ?? "";
     public string ExecutionProvider => _model.ExecutionProvider;
 
+    /// <summary>Where the other processes reach this one.</summary>
+    internal string OwnAddress => _options.Configuration.Advertise ?? Address;
+
+    /// <summary>Who owns the partitions of other processes.</summary>
+    internal OwnerDirectory Owners { get; }
     internal TransactionKeys Keys { get; }
     internal EngineClock Clock { get; } = new();
     internal ServeCounters Counters { get; } = new();
@@ -136,13 +136,17 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
             model.Dispose();
             throw new IOException($"PARTITIONS_DIFFER: topic {kafka.Topics.Transactions} has {kafka.PartitionCount} partitions, the cluster was told of {managed}: both must be the same, everywhere and for ever");
         }
-        if (options.ManagedPartitions is { } told && PartitionsOf(options.Store, told) is var kept && kept != told)
+        int partitions = kafka?.PartitionCount ?? options.ManagedPartitions ?? 1;
+        if (PartitionsOf(options.Store, partitions) is var kept && kept != partitions)
         {
             kafka?.Dispose();
             model.Dispose();
-            throw new IOException($"CLUSTER_DIFFERS: {options.Definition.Schema.Name} was begun with {kept} partitions in this store, and this silo was told of {told}: start it with --partitions {kept}, or it would look for histories where they are not");
+            string stream = options.Definition.Schema.Name;
+            throw new IOException(options.ManagedPartitions is not null
+                ? $"CLUSTER_DIFFERS: {stream} was begun with {kept} partitions in this store, and this silo was told of {partitions}: start it with --partitions {kept}, or it would look for histories where they are not"
+                : $"PARTITIONS_DIFFER: {stream} was begun with {kept} partitions in this store, and {kafka?.Topics.Transactions ?? "HTTP alone"} has {partitions}, so histories would be looked for where they are not: name another store, or a topic with {kept}");
         }
-        var host = new ServeHost(options, model, kafka, kafka?.PartitionCount ?? options.ManagedPartitions ?? 1);
+        var host = new ServeHost(options, model, kafka, partitions);
         started = host;
         foreach (DeviceRefusal refused in host._routes.Refusals) { events.Enqueue(refused); }
         host.Tell(events);
@@ -207,8 +211,7 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         await _costs.DisposeAsync();
         _kafka?.Dispose();
         _model.Dispose();
-        _others.Dispose();
-        _rebuilding.Dispose();
+        _entities?.Dispose();
         _stop.Dispose();
     }
 
@@ -233,23 +236,26 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         _kafka?.Release(partition);
     }
 
+    /// <summary>The reply of an entity owner that lives here; null when it does not, or is not ready.</summary>
+    internal byte[]? AnswerOwner(int owner, ReadOnlySpan<byte> request) => Partition(owner)?.Shard is { Failure: null, Owner: { } entities } ? entities.Handle(request) : null;
+
     internal JsonTransactionParser CreateParser() => new(_options.Definition.Schema, Keys);
 
     private Shard Open(int partition)
     {
-        IDecisionLog log = _options.Store.Open(partition, _options.Configuration.Advertise ?? Address);
+        IDecisionLog log = _options.Store.Open(partition, OwnAddress);
         IDeadLetters? letters = null;
         try
         {
             var labels = new LiveLabels(_options.Store.Labels(partition));
             var identity = new RecordIdentity(_kafka?.Topics.Transactions ?? "http", partition, "engine", "");
-            var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, labels, _options.Keys.Secret, identity, _hasShared ? FeatureScope.Own : FeatureScope.All);
+            var path = new ScoringPath(_options.Definition, _model.Champion, _model.Ladder, _model.Shap, labels, _options.Keys.Secret, identity, _entities is not null ? FeatureScope.Own : FeatureScope.All);
             long epoch = _options.Store.Owners().First(o => o.Partition == partition).Epoch;
-            EntityOwner? entities = _hasShared && partition < OwnerCount ? NewOwner(partition, epoch) : null;
-            var snapshots = new StateSnapshots(_options.Store.Snapshots(partition), _options.Definition, log, SnapshotEvery) { Entities = entities };
+            EntityOwner? owner = _entities?.Create(partition, epoch);
+            var snapshots = new StateSnapshots(_options.Store.Snapshots(partition), _options.Definition, log, SnapshotEvery) { Entities = owner };
             letters = _kafka?.DeadLetters(partition) ?? DeadLetterFile.Open(Path.Combine(_options.Configuration.Store.Directory, _options.ManagedPartitions is null ? "dead-letters.jsonl" : $"dead-letters.{partition}.jsonl"));
             var shard = new Shard(partition, path, log, snapshots, letters, Keys, _batches.SizeMax, Clock, labels);
-            if (_hasShared) { shard.Links = new EntityLinks(shard, this, Keys, epoch, TimeSpan.FromMilliseconds(_options.Configuration.Entities.WaitMillis), Counters.Fault); }
+            if (_entities is { } entities) { shard.Links = new EntityLinks(shard, entities, Keys, epoch, TimeSpan.FromMilliseconds(_options.Configuration.Entities.WaitMillis), Counters.Fault); }
             string source = _kafka?.SourceOf(partition) ?? "http";
             shard.LetterSource = new DeadLetterSource(identity.Source, source);
             shard.LabelSource = new DeadLetterSource(_kafka?.Topics.Labels ?? "", $"labels|{source}");
@@ -270,57 +276,8 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
     {
         Counters.Add("risk_decisions_reapplied_total", "", shard.Recovery.Reapplied);
         ServeLog.Write("info", "PARTITION_OPEN", $"partition {partition.Partition}: {shard.Log.Size} decisions, {shard.Recovery.Snapshot} from the snapshot, {shard.Recovery.Reapplied} taken again, {shard.Path.Features.EntityCount} entities, {partition.TakeoverSeconds:F3} s");
-        if (shard.Owner is not null) { _ = Task.Run(() => RebuildOwner(partition, shard)); }
+        if (shard.Owner is not null) { _ = Task.Run(() => _entities!.Rebuild(partition, shard, _stop.Token)); }
         _kafka?.Begin(shard, _options.Store);
-    }
-
-    // ---- entities that meet transactions of every partition ----
-
-    private int OwnerCount => Math.Min(_partitions.Length, 64);
-
-    int IEntityOwners.Count => OwnerCount;
-
-    private EntityOwner NewOwner(int owner, long epoch) => new(_options.Definition.Schema, _options.Definition.Catalog, Keys, owner, OwnerCount, _partitions.Length,
-        TimeSpan.FromSeconds(_options.Configuration.Entities.SkewSeconds), epoch, Math.Max(_batches.SizeMax, 512));
-
-    /// <summary>The reply of an entity owner that lives here; null when it does not, or is not ready.</summary>
-    internal byte[]? AnswerOwner(int owner, ReadOnlySpan<byte> request) => Partition(owner)?.Shard is { Failure: null, Owner: { } entities } ? entities.Handle(request) : null;
-
-    async Task<byte[]?> IEntityOwners.Ask(int owner, byte[] request, CancellationToken cancellation)
-    {
-        if (Partition(owner) is not null) { return AnswerOwner(owner, request); }
-        if (_options.AskOwner is { } elsewhere) { return await elsewhere(owner, request, cancellation); }
-        if (OwnerOf(owner) is not { } address) { return null; }
-        using var content = new ByteArrayContent(request);
-        using HttpResponseMessage reply = await _others.PostAsync(new Uri(new Uri(address), $"/internal/entities/{owner}"), content, cancellation);
-        return reply.IsSuccessStatusCode ? await reply.Content.ReadAsByteArrayAsync(cancellation) : null;
-    }
-
-    // One at a time: each reads the logs of all partitions.
-    private async Task RebuildOwner(PartitionHost partition, Shard shard)
-    {
-        while (partition.Shard == shard && shard.Failure is null && !_stop.IsCancellationRequested)
-        {
-            await _rebuilding.WaitAsync();
-            try
-            {
-                long started = Clock.NowMicros;
-                shard.Owner!.Rebuild(_options.Store);
-                ServeLog.Write("info", "ENTITIES_READY", $"partition {partition.Partition}: {shard.Owner.EntityCount} shared entities, {(Clock.NowMicros - started) / 1e6:F3} s");
-                return;
-            }
-            catch (Exception failure)
-            {
-                (string code, string sentence) = ServeFaults.Explain(failure);
-                Counters.Fault(code);
-                ServeLog.Write("warning", code, $"shared entities of partition {partition.Partition}: {sentence}");
-            }
-            finally
-            {
-                _rebuilding.Release();
-            }
-            await Task.Delay(1000);
-        }
     }
 
     private void Tick()
@@ -440,88 +397,11 @@ public sealed class ServeHost : IPipelineHost, IEntityOwners, IAsyncDisposable
         return key.IsEmpty ? 0 : KafkaPartitioner.Of(key, _partitions.Length);
     }
 
-    /// <summary>Where the partition's owner answers, when it is another process; null where nobody knows.</summary>
-    internal string? OwnerOf(int partition) => Owners().Where(o => o.Partition == partition).Select(o => o.Owner).FirstOrDefault(IsOther);
-
-    /// <summary>All other processes of the stream.</summary>
-    internal IEnumerable<string> Others() => Owners().Select(o => o.Owner).Where(IsOther).Distinct();
-
     internal byte[]? FindInStore(in EntityKey eventKey)
     {
         var entry = new LogEntry();
-        return _options.Store.TryFind(eventKey, entry) ? RecordJson(entry.Record) : null;
+        return _options.Store.TryFind(eventKey, entry) ? DecisionRecordJson.ToUtf8(entry.Record) : null;
     }
 
-    internal ServeHealth Health()
-    {
-        var reasons = new List<(string Code, string Sentence)>();
-        bool ready = true;
-        foreach (PartitionHost partition in Partitions)
-        {
-            if (partition.Problem is { } problem)
-            {
-                reasons.Add((problem.Code, $"partition {partition.Partition}: {problem.Sentence}"));
-                ready = false;
-            }
-            else if (partition.Shard is { Owner: { IsReady: false } }) { reasons.Add(("ENTITIES_REBUILDING", $"partition {partition.Partition}: the history of its shared entities is being rebuilt; decisions go on without it, marked INCOMPLETE")); }
-            else if (partition.State == PartitionState.Opening)
-            {
-                reasons.Add(("PARTITION_OPENING", $"partition {partition.Partition}: its state is being rebuilt"));
-                ready = false;
-            }
-        }
-        foreach ((string Code, string Sentence) reason in _kafka?.Problems() ?? []) { reasons.Add(reason); }
-        return new ServeHealth(ready, reasons, Partitions.Select(p => p.Partition).ToArray());
-    }
-
-    internal static byte[] RecordJson(ReadOnlySpan<byte> record) =>
-        record.IsEmpty || DecisionRecordCodec.Read(record, out DecisionRecord view) != RecordFault.None ? [] : RecordJson(view);
-
-    internal static byte[] RecordJson(in DecisionRecord view)
-    {
-        int most = DecisionRecordJson.BytesMax(view);
-        if (t_buffer is not { } buffer || buffer.Length < most) { t_buffer = buffer = new byte[most]; }
-        return buffer[..DecisionRecordJson.Write(view, buffer)];
-    }
-
-    [ThreadStatic]
-    private static byte[]? t_buffer;
-
-    // A cluster's silo (silo://…), which may have had the partition before, does not answer in this way.
-    private bool IsOther(string owner) => owner.StartsWith("http", StringComparison.Ordinal) && owner != (_options.Configuration.Advertise ?? Address);
-
-    private IReadOnlyList<PartitionOwner> Owners()
-    {
-        long now = Clock.NowMicros;
-        if (_ownersAt is not { } at || now - at > OwnersMaxAgeMicros)
-        {
-            _owners = _options.Store.Owners();
-            _ownersAt = now;
-        }
-        return _owners;
-    }
-}
-
-/// <summary>Whether the process can decide, and what is wrong.</summary>
-/// <param name="IsReady">False: send it nothing. With reasons it may be true all the same: degraded.</param>
-internal sealed record ServeHealth(bool IsReady, IReadOnlyList<(string Code, string Sentence)> Reasons, IReadOnlyList<int> Partitions)
-{
-    public void Write(Utf8JsonWriter json)
-    {
-        json.WriteStartObject();
-        json.WriteString("status", !IsReady ? "not ready" : Reasons.Count > 0 ? "degraded" : "ready");
-        json.WriteStartArray("partitions");
-        foreach (int partition in Partitions) { json.WriteNumberValue(partition); }
-        json.WriteEndArray();
-        json.WriteStartArray("reasons");
-        foreach ((string code, string sentence) in Reasons)
-        {
-            json.WriteStartObject();
-            json.WriteString("code", code);
-            json.WriteString("message", sentence);
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
-        json.WriteEndObject();
-    }
+    internal ServeHealth Health() => ServeHealth.Of(this);
 }

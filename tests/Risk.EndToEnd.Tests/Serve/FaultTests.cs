@@ -159,6 +159,23 @@ public sealed class FaultTests
         Assert.Equal(Enumerable.Range(0, 300).Count(n => ServedTopic.PartitionOf(Payments.Customer(n)) == 4), restored.GetProperty("size").GetInt64());
     }
 
+    [Fact]
+    public async Task AStoreBegunWithAnotherNumberOfPartitions_IsRefused()
+    {
+        using var topic = new ServedTopic();
+        string alone = topic.ConfigurationFile + ".http";
+        File.WriteAllText(alone, JsonSerializer.Serialize(new { store = new { directory = topic.StoreDirectory }, keys = Path.Combine(Path.GetDirectoryName(topic.StoreDirectory)!, "keys") }));
+        using (ServeProcess http = ServeProcess.Start(alone))
+        {
+            await HttpTests.WaitReady(http);
+            Assert.Equal(200, (await http.Post(Payments.Json(0))).Status);
+            Assert.Equal(0, http.Stop());
+        }
+        RiskResult refused = RiskProcess.Run("serve", "--config", topic.ConfigurationFile, "--port", "0");
+        Assert.NotEqual(0, refused.ExitCode);
+        Assert.Contains("PARTITIONS_DIFFER: card-payments was begun with 1 partitions", refused.Error, StringComparison.Ordinal);
+    }
+
     private static void CopyFolder(string from, string to)
     {
         foreach (string path in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))

@@ -24,7 +24,6 @@ internal sealed class ServedTopic : IDisposable
     public const int PartitionCount = 12;
 
     private readonly TestFolder _folder = new();
-    private readonly string _configuration;
     private readonly KafkaPublisher _publisher;
     private readonly CancellationTokenSource _stop = new();
     private readonly Thread _reading;
@@ -48,7 +47,7 @@ internal sealed class ServedTopic : IDisposable
         {
             if (TestBroker.RealServers is null || name is not ("session.timeout.ms" or "heartbeat.interval.ms")) { all[name] = value; }
         }
-        _configuration = _folder.Write("serve.json", JsonSerializer.Serialize(new
+        ConfigurationFile = _folder.Write("serve.json", JsonSerializer.Serialize(new
         {
             store = _store.Configuration(StoreDirectory),
             keys = _folder["keys"],
@@ -66,6 +65,7 @@ internal sealed class ServedTopic : IDisposable
     public KafkaTopics Topics { get; }
     public KafkaSettings Settings { get; }
     public string StoreDirectory => _folder["store"];
+    public string ConfigurationFile { get; }
     public List<ServeProcess> Processes { get; } = [];
 
     /// <summary>Everything that the topic of decisions had, in the order of arrival.</summary>
@@ -76,7 +76,7 @@ internal sealed class ServedTopic : IDisposable
 
     public ServeProcess StartProcess()
     {
-        ServeProcess process = ServeProcess.Start(_configuration);
+        ServeProcess process = ServeProcess.Start(ConfigurationFile);
         Processes.Add(process);
         _started.Enqueue(process);
         return process;
@@ -225,7 +225,7 @@ internal sealed class ServedTopic : IDisposable
                 while (reader.Read())
                 {
                     Assert.Equal(RecordFault.None, DecisionRecordCodec.Read(reader.Record, out DecisionRecord record));
-                    Assert.True(stored.TryAdd(Encoding.UTF8.GetString(record.EventId), Encoding.UTF8.GetString(Service.Serving.ServeHost.RecordJson(reader.Record))), $"two decisions on {Encoding.UTF8.GetString(record.EventId)}");
+                    Assert.True(stored.TryAdd(Encoding.UTF8.GetString(record.EventId), Encoding.UTF8.GetString(DecisionRecordJson.ToUtf8(reader.Record))), $"two decisions on {Encoding.UTF8.GetString(record.EventId)}");
                 }
             }
             if (stored.Count == before)
