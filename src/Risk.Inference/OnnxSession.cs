@@ -183,6 +183,7 @@ public sealed unsafe class OnnxSession : IScorer
         InferenceSession? opened = null;
         try
         {
+            device?.StallOpening?.Wait();
             using var options = Options(device);
             opened = new InferenceSession(onnx, options);
             refusal = CheckSignature(opened, featureCount, outputName, out var outputRank, out var outputWidth) ?? CheckAssignment(opened, device);

@@ -18,10 +18,10 @@ public sealed class AcceleratorConfigurationTests
     [Fact]
     public void Everything_IsTaken()
     {
-        Assert.True(Read("""{ "accelerators": [ { "name": "gpu:1", "provider": "cuda", "library": "/opt/x.so", "options": { "a": 1, "b": true, "c": "d" }, "device": 1, "prices": "h200", "profile": "p.json", "runMillisMax": 750 } ] }""", out IReadOnlyList<AcceleratorConfiguration>? found, out _));
+        Assert.True(Read("""{ "accelerators": [ { "name": "gpu:1", "provider": "cuda", "library": "/opt/x.so", "options": { "a": 1, "b": true, "c": "d" }, "device": 1, "prices": "h200", "profile": "p.json", "runMillisMax": 750, "openMillisMax": 9000 } ] }""", out IReadOnlyList<AcceleratorConfiguration>? found, out _));
         AcceleratorConfiguration one = found![0];
         Assert.Equal(("gpu:1", "cuda", "/opt/x.so", 1, "h200"), (one.Name, one.Provider, one.Library, one.Device, one.Prices));
-        Assert.Equal(("p.json", 750), (one.Profile, one.RunMillisMax));
+        Assert.Equal(("p.json", 750, 9000), (one.Profile, one.RunMillisMax, one.OpenMillisMax));
         Assert.Equal("a=1,b=true,c=d", string.Join(',', one.Options.Select(o => $"{o.Key}={o.Value}")));
     }
 
@@ -36,6 +36,7 @@ public sealed class AcceleratorConfigurationTests
     [InlineData("""{ "accelerators": [ { "name": "a", "device": -1 } ] }""", "$.accelerators[0].device")]
     [InlineData("""{ "accelerators": [ { "name": "a", "runMillisMax": -1 } ] }""", "$.accelerators[0].runMillisMax")]
     [InlineData("""{ "accelerators": [ { "name": "a", "runMillisMax": 600001 } ] }""", "$.accelerators[0].runMillisMax")]
+    [InlineData("""{ "accelerators": [ { "name": "a", "openMillisMax": -1 } ] }""", "$.accelerators[0].openMillisMax")]
     [InlineData("""{ "accelerators": [ { "name": "a", "options": { "x": [] } } ] }""", "$.accelerators[0].options.x")]
     [InlineData("""{ "accelerators": [ { "name": "a", "colour": 1 } ] }""", "$.accelerators[0].colour")]
     [InlineData("""{ "accelerators": [ { "name": "a", "library": "" } ] }""", "$.accelerators[0].library")]

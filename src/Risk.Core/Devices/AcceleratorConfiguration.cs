@@ -40,6 +40,15 @@ public sealed record AcceleratorConfiguration(
     /// </summary>
     public int? RunMillisMax { get; init; }
 
+    /// <summary>The longest that opening may be waited for.</summary>
+    public const int OpenMillisMaxMax = 3_600_000;
+
+    /// <summary>
+    /// Milliseconds after which opening the device, or the model on it, is given up (<c>DEVICE_HUNG</c>) and the engine goes on
+    /// without it; null: the ready profile's (2 minutes, 10 where the provider compiles). 0: no bound.
+    /// </summary>
+    public int? OpenMillisMax { get; init; }
+
     /// <summary>
     /// The device's profile, as <c>risk accelerators measure</c> writes it: a file. Where one is named it must fit what is here
     /// (<c>PROFILE_STALE</c> otherwise, and the device stays out). Null: the one that ships under the device's name, where it was
@@ -94,7 +103,7 @@ public sealed record AcceleratorConfiguration(
 
     private static AcceleratorConfiguration Read(DefinitionReader reader, JsonElement element, string path)
     {
-        if (!reader.IsObject(element, path, "name", "provider", "library", "options", "device", "prices", "profile", "runMillisMax", "note") && element.ValueKind != JsonValueKind.Object) { return Named(""); }
+        if (!reader.IsObject(element, path, "name", "provider", "library", "options", "device", "prices", "profile", "runMillisMax", "openMillisMax", "note") && element.ValueKind != JsonValueKind.Object) { return Named(""); }
         string name = reader.Text(element, path, "name") ?? "";
         if (name.Length > 0 && !IsName(name)) { reader.Add(Invalid, $"{path}.name", $"needs 1 to {NameLengthMax} letters, digits or -_.: of ASCII"); }
         string provider = Optional(reader, element, path, "provider") ?? name;
@@ -102,6 +111,7 @@ public sealed record AcceleratorConfiguration(
         return new AcceleratorConfiguration(name, provider, Optional(reader, element, path, "library"), ReadOptions(reader, element, path), device, Optional(reader, element, path, "prices"))
         {
             Profile = Optional(reader, element, path, "profile"),
+            OpenMillisMax = element.TryGetProperty("openMillisMax", out _) ? reader.Integer(element, path, "openMillisMax", 0, OpenMillisMaxMax) : null,
             RunMillisMax = element.TryGetProperty("runMillisMax", out _) ? reader.Integer(element, path, "runMillisMax", 0, RunMillisMaxMax) : null,
         };
     }

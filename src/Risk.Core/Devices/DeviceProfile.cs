@@ -95,7 +95,7 @@ public sealed record DeviceProfile(
             [("driver", "$.driver", Driver, driver), ("ONNX Runtime", "$.versions.runtime", RuntimeVersion, runtimeVersion), ("execution provider", "$.versions.provider", ProviderVersion, providerVersion)])
         {
             if (then.Length > 0 && now.Length > 0 && then != now)
-                return new DefinitionError("PROFILE_STALE", $"{Name}.json", path, $"was measured with {what} {then}, and {now} is here: measure again with 'risk accelerators measure'; until then work stays on the CPU");
+                return new DefinitionError("PROFILE_STALE", $"{Name}.json", path, $"was measured with {what} {then}, and {now} is here");
         }
         return null;
     }

@@ -34,6 +34,7 @@ public sealed class AcceleratorDevice
         foreach ((string key, string value) in configuration.Options) { _options[key] = value; }
         ProviderVersion = epDevice?.EpMetadata.Entries.GetValueOrDefault("version") ?? "";
         Description = Describe(profile, epDevice);
+        OpenMillisMax = configuration.OpenMillisMax ?? profile.OpenMillisMax;
         Gate = OpensAlone ? s_webGpu : new DeviceGate();
     }
 
@@ -75,6 +76,12 @@ public sealed class AcceleratorDevice
     /// <summary>Milliseconds that a batch may take on it, as configured or as its ready profile has it; 0: as long as it likes, on the thread that scores.</summary>
     public int RunMillisMax => Configuration.RunMillisMax ?? Profile.RunMillisMax;
 
+    /// <summary>Milliseconds that opening a session on it may take, as configured or as its ready profile has it; 0: as long as it likes.</summary>
+    public int OpenMillisMax { get; internal set; }
+
+    /// <summary>For drills: sessions wait for it while they are opened, as they would in a driver that has hung.</summary>
+    internal ManualResetEventSlim? StallOpening { get; set; }
+
     /// <summary>Opens what is configured; every device that cannot be used has its refusal, and the others are not touched by it.</summary>
     public static (IReadOnlyList<AcceleratorDevice> Devices, IReadOnlyList<DeviceRefusal> Refusals) OpenAll(IEnumerable<AcceleratorConfiguration> configurations)
     {
@@ -88,16 +95,32 @@ public sealed class AcceleratorDevice
         return (devices, refusals);
     }
 
-    /// <summary>Loads the provider, finds the device and has it compute a small model; or says why not, and what to do.</summary>
+    /// <summary>Loads the provider, finds the device and has it compute a small model; or says why not, and what to do. Given up after <see cref="OpenMillisMax"/>.</summary>
     public static bool TryOpen(AcceleratorConfiguration configuration, [NotNullWhen(true)] out AcceleratorDevice? device, [NotNullWhen(false)] out DeviceRefusal? refusal)
+    {
+        if (ProfileOf(configuration) is { } profile) { return TryOpen(configuration, profile, out device, out refusal); }
+        device = null;
+        refusal = new DeviceRefusal(configuration.Name, DeviceCodes.UnknownProvider, $"'{configuration.Provider}' is no ready profile ({string.Join(", ", ReadyProfiles.All.Select(p => p.Name))}); a vendor's own needs its library");
+        return false;
+    }
+
+    internal static bool TryOpen(AcceleratorConfiguration configuration, ReadyProfile profile, [NotNullWhen(true)] out AcceleratorDevice? device, [NotNullWhen(false)] out DeviceRefusal? refusal)
+    {
+        int millisMax = configuration.OpenMillisMax ?? profile.OpenMillisMax;
+        // What comes after that is dropped: a device holds nothing but its loaded library, and those are never unloaded.
+        bool isInTime = BoundedOpening<(AcceleratorDevice? Device, DeviceRefusal? Refusal)>.TryRun(
+            $"{configuration.Name} opening", millisMax,
+            () => TryOpenNow(configuration, profile, out AcceleratorDevice? opened, out DeviceRefusal? refused) ? (opened, null) : (null, refused),
+            () => { }, _ => { }, out (AcceleratorDevice? Device, DeviceRefusal? Refusal) found);
+        (device, refusal) = isInTime ? found
+            : (null, new DeviceRefusal(configuration.Name, ModelCodes.DeviceHung, $"{profile.ExecutionProvider} has not opened in {millisMax} ms (openMillisMax) and is left behind; work stays on the CPU. Look at the driver's log and restart this process when it is well{Advice(profile)}"));
+        return device is not null;
+    }
+
+    private static bool TryOpenNow(AcceleratorConfiguration configuration, ReadyProfile profile, [NotNullWhen(true)] out AcceleratorDevice? device, [NotNullWhen(false)] out DeviceRefusal? refusal)
     {
         device = null;
         string name = configuration.Name;
-        if (ProfileOf(configuration) is not { } profile)
-        {
-            refusal = new DeviceRefusal(name, DeviceCodes.UnknownProvider, $"'{configuration.Provider}' is no ready profile ({string.Join(", ", ReadyProfiles.All.Select(p => p.Name))}); a vendor's own needs its library");
-            return false;
-        }
         // A provider that fails once may stay failed for the whole process (WebGPU looks for Vulkan a single time), so one that is
         // known to lack something is not even loaded. A configuration that names its library has looked after that itself.
         if (configuration.Library is null && profile.Requirements().FirstOrDefault(r => !r.IsMet) is { } lacking)

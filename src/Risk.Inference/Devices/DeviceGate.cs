@@ -10,9 +10,10 @@ internal sealed class DeviceGate
     private readonly object _monitor = new();
     private bool _isHeld;
     private volatile bool _isHung;
+    private volatile int _lostOpenings;
 
-    /// <summary>A run was given up and has not come back from the driver.</summary>
-    public bool IsHung => _isHung;
+    /// <summary>A run, or an opening, was given up and has not come back from the driver.</summary>
+    public bool IsHung => _isHung || _lostOpenings > 0;
 
     /// <summary>False when the time is over, or the device has hung.</summary>
     /// <param name="millisMax"><see cref="Timeout.Infinite"/> waits as long as the device answers.</param>
@@ -21,13 +22,13 @@ internal sealed class DeviceGate
         long startedAt = Environment.TickCount64;
         lock (_monitor)
         {
-            while (_isHeld && !_isHung)
+            while (_isHeld && !IsHung)
             {
                 long left = millisMax == Timeout.Infinite ? Timeout.Infinite : Math.Max(0, startedAt + millisMax - Environment.TickCount64);
                 if (left == 0) { return false; }
                 Monitor.Wait(_monitor, (int)left);
             }
-            return !_isHung && (_isHeld = true);
+            return !IsHung && (_isHeld = true);
         }
     }
 
@@ -57,6 +58,26 @@ internal sealed class DeviceGate
         {
             _isHung = _isHeld = false;
             Monitor.Pulse(_monitor);
+        }
+    }
+
+    /// <summary>Somebody who opens a session, with or without the gate, was left behind; whoever holds it goes on.</summary>
+    public void LoseOpening()
+    {
+        lock (_monitor)
+        {
+            _lostOpenings++;
+            Monitor.PulseAll(_monitor);
+        }
+    }
+
+    /// <summary>And is back.</summary>
+    public void FindOpening()
+    {
+        lock (_monitor)
+        {
+            _lostOpenings--;
+            Monitor.PulseAll(_monitor);
         }
     }
 }

@@ -118,11 +118,30 @@ public sealed class DeviceSession : IHedgedScorer
         return session is not null;
     }
 
-    /// <summary>One session, opened, warmed up and checked.</summary>
+    /// <summary>One session, opened, warmed up and checked, in <see cref="AcceleratorDevice.OpenMillisMax"/>. What comes later is closed, and until it comes nothing else is opened or run on the device.</summary>
     /// <param name="statistics">Counts what the device does for it.</param>
     internal static bool TryOpen(
         AcceleratorDevice device, DeviceModel model, int batchSizeMax,
         [NotNullWhen(true)] out OnnxSession? session, [NotNullWhen(false)] out DeviceRefusal? refusal, DeviceStatistics? statistics = null)
+    {
+        bool isInTime = BoundedOpening<(OnnxSession? Session, DeviceRefusal? Refusal)>.TryRun(
+            $"{device.Name} opening", device.OpenMillisMax,
+            () => TryOpenNow(device, model, batchSizeMax, out OnnxSession? opened, out DeviceRefusal? refused, statistics) ? (opened, null) : (null, refused),
+            device.Gate.LoseOpening,
+            late =>
+            {
+                device.Gate.FindOpening();
+                late.Session?.Dispose();
+            },
+            out (OnnxSession? Session, DeviceRefusal? Refusal) found);
+        (session, refusal) = isInTime ? found
+            : (null, new DeviceRefusal(device.Name, ModelCodes.DeviceHung, $"{device.ExecutionProvider} has not opened {model.Name}@{model.Version} in {device.OpenMillisMax} ms (openMillisMax) and is left behind; nothing is opened or run on {device.Name} before it comes back, and work stays on the CPU. If it stays so, look at the driver's log and restart this process"));
+        return session is not null;
+    }
+
+    private static bool TryOpenNow(
+        AcceleratorDevice device, DeviceModel model, int batchSizeMax,
+        [NotNullWhen(true)] out OnnxSession? session, [NotNullWhen(false)] out DeviceRefusal? refusal, DeviceStatistics? statistics)
     {
         refusal = null;
         if (!OnnxSession.TryOpen(model.Onnx, model.FeatureCount, model.OutputName, batchSizeMax, device, out session, out ModelRefusal? fault))

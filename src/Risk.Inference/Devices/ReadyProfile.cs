@@ -22,6 +22,9 @@ public sealed record ReadyProfile(
     /// </summary>
     public int RunMillisMax { get; init; } = 2000;
 
+    /// <summary>Milliseconds that opening the device, or a session on it, may take before the device is given up; longer where the provider compiles the model then. 0: not bounded.</summary>
+    public int OpenMillisMax { get; init; } = 120_000;
+
     /// <summary>Run before the library is loaded; for loaders that are told by the environment.</summary>
     internal Action? Prepare { get; init; }
 

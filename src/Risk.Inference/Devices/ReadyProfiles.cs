@@ -14,6 +14,9 @@ public static class ReadyProfiles
 
     private const string SoftwareVulkan = "/usr/lib/chromium/vk_swiftshader_icd.json";
 
+    // These compile the model when a session is opened: minutes, for a large one.
+    private const int CompilesMillisMax = 600_000;
+
     private static readonly Dictionary<string, string> s_none = [];
 
     /// <summary>Where <c>ops/feed/accelerator</c> puts what it fetches.</summary>
@@ -24,7 +27,7 @@ public static class ReadyProfiles
     /// <summary>All of them, in the order they are listed.</summary>
     public static IReadOnlyList<ReadyProfile> All { get; } =
     [
-        new("cpu", "Processor, by ONNX Runtime", DeviceKind.Cpu, "CPUExecutionProvider", null, s_none, "it is part of ONNX Runtime") { RunMillisMax = 0 },
+        new("cpu", "Processor, by ONNX Runtime", DeviceKind.Cpu, "CPUExecutionProvider", null, s_none, "it is part of ONNX Runtime") { RunMillisMax = 0, OpenMillisMax = 0 },
         new("cuda", "NVIDIA GPU, by CUDA", DeviceKind.Gpu, "CUDAExecutionProvider", Path.Combine(Cache, "cuda", "libonnxruntime_providers_cuda.so"),
             new Dictionary<string, string> { ["cudnn_conv_algo_search"] = "HEURISTIC", ["use_tf32"] = "0" },
             "run ops/feed/accelerator cuda, or take libonnxruntime_providers_cuda.so from the package Microsoft.ML.OnnxRuntime.Gpu of the same version")
@@ -42,6 +45,7 @@ public static class ReadyProfiles
             new Dictionary<string, string> { ["trt_fp16_enable"] = "0" },
             "name a libonnxruntime.so that was built with TensorRT as `library` (the one of the package Microsoft.ML.OnnxRuntime.Gpu, with its provider libraries beside it)")
         {
+            OpenMillisMax = CompilesMillisMax,
             Checks =
             [
                 new RequirementCheck.Node("/dev", "nvidia[0-9]*", "the card", "no NVIDIA card is visible to this machine or container"),
@@ -64,17 +68,20 @@ public static class ReadyProfiles
             Checks = [new RequirementCheck.Node("/usr/lib/chromium", "vk_swiftshader_icd.json", "SwiftShader", "install the Debian package chromium, which brings SwiftShader and a Vulkan loader")],
             Prepare = PrepareSoftwareVulkan,
             RunMillisMax = 60_000,
+            OpenMillisMax = CompilesMillisMax,
         },
         new("openvino", "Intel processor, graphics or NPU, by OpenVINO", DeviceKind.Gpu, "OpenVINOExecutionProvider", null,
             new Dictionary<string, string> { ["device_type"] = "AUTO" },
             "name as `library` the plugin libonnxruntime_providers_openvino_plugin.so, or a libonnxruntime.so that was built with OpenVINO")
         {
+            OpenMillisMax = CompilesMillisMax,
             Checks = [new RequirementCheck.Library("libopenvino.so", "OpenVINO", "install OpenVINO's runtime, or name its folder in LD_LIBRARY_PATH")],
         },
         new("cann", "Huawei Ascend 310, 910, by CANN", DeviceKind.Asic, "CANNExecutionProvider", null,
             new Dictionary<string, string> { ["device_id"] = "0", ["precision_mode"] = "must_keep_origin_dtype" },
             "name as `library` a libonnxruntime.so that was built with CANN (Huawei ships it as onnxruntime-cann)")
         {
+            OpenMillisMax = CompilesMillisMax,
             Checks =
             [
                 new RequirementCheck.Node("/dev", "davinci[0-9]*", "the card", "no Ascend card is visible to this machine or container"),
@@ -84,6 +91,7 @@ public static class ReadyProfiles
         new("vitisai", "AMD/Xilinx FPGA (VCK5000, Alveo) or NPU, by Vitis AI", DeviceKind.Fpga, "VitisAIExecutionProvider", null, s_none,
             "name as `library` the libonnxruntime.so of AMD's Vitis AI or Ryzen AI package, and its config_file in `options`")
         {
+            OpenMillisMax = CompilesMillisMax,
             Checks =
             [
                 new RequirementCheck.Library("libxrt_coreutil.so.2", "XRT", "install AMD's XRT for the card"),
@@ -94,11 +102,13 @@ public static class ReadyProfiles
             new Dictionary<string, string> { ["backend_path"] = "libQnnHtp.so" },
             "name as `library` the libonnxruntime.so or provider library of the package Microsoft.ML.OnnxRuntime.QNN")
         {
+            OpenMillisMax = CompilesMillisMax,
             Checks = [new RequirementCheck.Library("libQnnHtp.so", "the backend of Qualcomm's AI Engine Direct", "install the QNN SDK, or name its folder in LD_LIBRARY_PATH")],
         },
         new("migraphx", "AMD GPU (ROCm), by MIGraphX", DeviceKind.Gpu, "MIGraphXExecutionProvider", null, s_none,
             "name as `library` a libonnxruntime.so that was built with MIGraphX (AMD ships it as onnxruntime-migraphx); ONNX Runtime gave up its ROCm provider for it in 1.23")
         {
+            OpenMillisMax = CompilesMillisMax,
             Checks =
             [
                 new RequirementCheck.Node("/dev", "kfd", "the card", "no AMD card with ROCm is visible to this machine or container"),

@@ -20,6 +20,9 @@ public static class ServingProfile
     /// <summary>It cannot be read.</summary>
     public const string Invalid = "PROFILE_INVALID";
 
+    /// <summary>It holds published figures; a device that is here can be measured instead.</summary>
+    public const string Published = "PROFILE_PUBLISHED";
+
     /// <summary>Reads the profile that the configuration names.</summary>
     public static bool TryRead(AcceleratorConfiguration configuration, [NotNullWhen(true)] out DeviceProfile? profile, [NotNullWhen(false)] out DeviceRefusal? refusal)
     {
@@ -43,22 +46,27 @@ public static class ServingProfile
         return false;
     }
 
-    /// <summary>Why the profile must not be used for the model on the device as both are now; null when it fits.</summary>
-    public static DeviceRefusal? Check(DeviceProfile profile, AcceleratorDevice device, DeviceModel model)
+    /// <summary>Why the profile does not say how long the device takes for the model as both are now; null when it does. What the profile leaves empty is not compared.</summary>
+    /// <param name="curve">Of the model in the form that runs on the device; null with a misfit.</param>
+    public static ProfileMisfit? Judge(DeviceProfile profile, AcceleratorDevice device, DeviceModel model, out ModelCurve? curve)
     {
-        if (profile.ExecutionProvider != device.ExecutionProvider) { return Other("the execution provider", profile.ExecutionProvider, device.ExecutionProvider); }
+        curve = null;
         // A data sheet is of no one machine: it says so itself wherever its figures are shown.
-        bool isMeasured = profile.Sheet is null;
-        if (isMeasured && profile.Device != device.Description) { return Other("the device", profile.Device, device.Description); }
-        if (profile.Mismatch(device.Driver, AcceleratorDevice.RuntimeVersion, device.ProviderVersion) is { } stale) { return new DeviceRefusal(device.Name, stale.Code, $"{stale.File} {stale.Path}: {stale.Sentence}"); }
+        if (profile.Basis != FigureBasis.Measured) { return new ProfileMisfit(Published, $"profile {profile.Name} is made from a data sheet"); }
+        if (profile.ExecutionProvider.Length > 0 && profile.ExecutionProvider != device.ExecutionProvider) { return Other("the execution provider", profile.ExecutionProvider, device.ExecutionProvider); }
+        if (profile.Device.Length > 0 && profile.Device != device.Description) { return Other("the device", profile.Device, device.Description); }
+        if (profile.Mismatch(device.Driver, AcceleratorDevice.RuntimeVersion, device.ProviderVersion) is { } stale) { return new ProfileMisfit(stale.Code, $"{stale.File} {stale.Path}: it {stale.Sentence}"); }
         ModelCurve[] curves = [.. profile.Models.Where(c => c.Model == model.Name && c.Version == model.Version)];
+        if (curves.Length == 0) { return new ProfileMisfit(Missing, $"profile {profile.Name} has no curve of {model.Name}@{model.Version}"); }
         Sha256Digest digest = Sha256Digest.From(Convert.FromHexString(model.Digest));
-        if (curves.Any(c => c.Digest is null || c.Digest == digest)) { return null; }
-        return curves.Length == 0
-            ? new DeviceRefusal(device.Name, Missing, $"profile {profile.Name} has no curve of {model.Name}@{model.Version}: measure again with 'risk accelerators measure {device.Name}'; until then work stays on the CPU")
-            : Other($"{model.Name}@{model.Version}", $"{curves[0].Variant}, {curves[0].Digest}", $"{model.Variant}, {digest}");
+        curve = Array.Find(curves, c => c.Digest == digest) ?? Array.Find(curves, c => c.Digest is null && c.Variant == model.Variant);
+        return curve is null ? Other($"{model.Name}@{model.Version}", $"{curves[0].Variant}, {curves[0].Digest}", $"{model.Variant}, {digest}") : null;
 
-        DeviceRefusal Other(string what, string then, string now) =>
-            new(device.Name, Stale, $"profile {profile.Name} was measured with {what} {then}, and {now} is here: measure again with 'risk accelerators measure {device.Name}'; until then work stays on the CPU");
+        ProfileMisfit Other(string what, string then, string now) => new(Stale, $"profile {profile.Name} was measured with {what} {then}, and {now} is here");
     }
 }
+
+/// <summary>What is wrong with a profile for a device and a model. Whoever asks says what comes of it.</summary>
+/// <param name="Code">A stable code, <see cref="ServingProfile.Stale"/>, …</param>
+/// <param name="Reason">Half a sentence.</param>
+public sealed record ProfileMisfit(string Code, string Reason);

@@ -109,28 +109,20 @@ public sealed class DeviceRoutes
     private CostCurve? Curve(ServingModel model, DeviceSession session, RoutingOptions options)
     {
         string name = session.Accelerator.Configuration.Profile ?? session.Device, why = $"there is no profile '{name}'";
-        if (options.Profile(name) is { } profile && (why = Unfit(model, session, profile, out ModelCurve? curve)).Length == 0)
+        if (options.Profile(name) is { } profile)
         {
-            _notes.Add($"{session.Device} is routed by its profile {profile.Name}, {curve!.Variant}, measured {profile.Date:yyyy-MM-dd}{(profile.Machine.Length > 0 ? $" on {profile.Machine}" : "")}");
-            return new CostCurve(curve, profile.IsPadded);
+            if (ServingProfile.Judge(profile, session.Accelerator, session.Model, out ModelCurve? curve) is not { } misfit)
+            {
+                _notes.Add($"{session.Device} is routed by its profile {profile.Name}, {curve!.Variant}, measured {profile.Date:yyyy-MM-dd}{(profile.Machine.Length > 0 ? $" on {profile.Machine}" : "")}");
+                return new CostCurve(curve, profile.IsPadded);
+            }
+            why = misfit.Reason;
+            if (misfit.Code == ServingProfile.Stale) { _refusals.Add(new DeviceRefusal(session.Device, misfit.Code, $"{why}; the device is measured now instead")); }
         }
         CostCurve? measured = WarmUpMeasurement.Curve(session, model.Bundle, session.Sizes, isPadded: true, isHost: false);
         if (measured is null) { _refusals.Add(new DeviceRefusal(session.Device, DeviceCodes.Failed, "it came to nothing while its batch sizes were measured; it gets no work")); }
         else { _notes.Add($"{session.Device} was measured just now, because {why}: {Shown(measured)}"); }
         return measured;
-    }
-
-    /// <summary>Why the profile does not say how long the device takes now; empty when it does.</summary>
-    private string Unfit(ServingModel model, DeviceSession session, DeviceProfile profile, out ModelCurve? curve)
-    {
-        AcceleratorDevice device = session.Accelerator;
-        DeviceModel form = session.Model;
-        if (!profile.TryCurve(form.Name, form.Version, form.Variant, out curve)) { return $"its profile {profile.Name} has no curve of {model.Champion.Reference} as {form.Variant}"; }
-        if (profile.Basis != FigureBasis.Measured) { return $"its profile {profile.Name} is made from a data sheet"; }
-        if (curve.Digest is { } digest && digest != Sha256Digest.From(Convert.FromHexString(form.Digest))) { return $"its profile {profile.Name} was measured with other bytes of the model"; }
-        if (profile.Mismatch(device.Driver, AcceleratorDevice.RuntimeVersion, device.ProviderVersion) is not { } stale) { return ""; }
-        _refusals.Add(new DeviceRefusal(session.Device, stale.Code, $"{stale.File} {stale.Path}: it {stale.Sentence.Split(':')[0]}; the device is measured now instead"));
-        return $"its profile {profile.Name} is stale";
     }
 
     private static string Shown(CostCurve? curve) => curve is null ? "no score" : string.Create(CultureInfo.InvariantCulture, $"{curve.At(1).MedianMicros:0.#} µs for 1 row, {curve.At(curve.BatchMax).MedianMicros:0} µs for {curve.BatchMax}");

@@ -48,11 +48,15 @@ public sealed class ServingDevices
         return sessions;
     }
 
-    /// <summary>Why the device's profile must not be used here; null when it fits, or when none is named.</summary>
+    /// <summary>Why the device stays out: the profile that was named for it cannot be read or does not fit. Null when it fits, when it is a data sheet, or when none is named.</summary>
     private DeviceRefusal? CheckProfile(AcceleratorDevice device, DeviceModel model)
     {
         if (device.Configuration.Profile is null) { return null; }
-        if (!ServingProfile.TryRead(device.Configuration, out DeviceProfile? profile, out DeviceRefusal? refusal) || (refusal = ServingProfile.Check(profile, device, model)) is not null) { return refusal; }
+        if (!ServingProfile.TryRead(device.Configuration, out DeviceProfile? profile, out DeviceRefusal? refusal)) { return refusal; }
+        if (ServingProfile.Judge(profile, device, model, out _) is { } misfit && misfit.Code != ServingProfile.Published)
+        {
+            return new DeviceRefusal(device.Name, misfit.Code, $"{misfit.Reason}: measure again with 'risk accelerators measure {device.Name}'; until then work stays on the CPU");
+        }
         _profiles[device.Name] = profile;
         return null;
     }
