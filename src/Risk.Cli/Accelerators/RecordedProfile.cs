@@ -59,7 +59,7 @@ internal static class RecordedProfile
             ?? ((ReadyProfiles.Find(profile.Name) ?? ReadyProfiles.All.FirstOrDefault(p => p.ExecutionProvider == profile.ExecutionProvider)) is { } ready ? AcceleratorConfiguration.Named(ready.Name) : null);
         if (named is null || !AcceleratorDevice.TryOpen(named, out AcceleratorDevice? device, out _)) { return false; }
         if (named.Name != profile.Name && device.Description != profile.Device) { return false; }
-        if (profile.Mismatch(device.Driver, AcceleratorDevice.RuntimeVersion, device.ProviderVersion) is { } stale) { throw CommandFailure.BadInput(stale.Code, $"{stale.File} {stale.Path}: {stale.Sentence}"); }
+        if (profile.Mismatch(device.Driver, AcceleratorDevice.RuntimeVersion, device.ProviderVersion) is { } stale) { throw CommandFailure.BadInput(stale.Code, $"{stale.File} {stale.Path}: it {stale.Sentence}: measure again with 'risk accelerators measure'; until then work stays on the CPU"); }
         return true;
     }
 

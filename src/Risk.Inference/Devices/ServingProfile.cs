@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Risk.Core.Costs;
 using Risk.Core.Decisions;
 using Risk.Core.Devices;
 using Risk.Core.Transactions;
