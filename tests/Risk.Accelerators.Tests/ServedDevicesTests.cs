@@ -89,6 +89,23 @@ public sealed class ServedDevicesTests : IDisposable
         Assert.True(second.Waste.NanoJoules > second.Active.NanoJoules, second.ToString());
     }
 
+    [Fact]
+    public async Task DeviceWithACounter_IsMeteredByIt_AndTheRecordsSaySo()
+    {
+        double counted = 0; // 50 J each time that it is asked: much more than the card's stated watts
+        await using (ServeHost host = await Start("cpu", "nvidia-t4", joules: () => counted += 50))
+        {
+            await Until(host, "the device takes batches", () => host.Model.Devices[0].Statistics.Batches > 0);
+        }
+        List<(int Rung, string Cause, string Provider, string Device, Cost Cost)> records = Records("measured, energy by counter");
+        MeteredRun run = CostsFile.Read(_folder)[^1];
+        Assert.Equal(run.Total, records.Aggregate(default(Cost), (sum, r) => sum + r.Cost) + run.Unallocated + run.AtEnd);
+        Assert.Equal(run.Total, run.Active + run.Idle + run.Waste);
+        Assert.Equal([false, true], run.Devices.Select(d => d.IsEnergyCounted));
+        Assert.True(run.Devices[1].Total.Joules >= counted - 50, $"{run.Devices[1].Total.Joules} J of {counted}");
+        Assert.Contains("energy by its own counter", run.Method, StringComparison.Ordinal);
+    }
+
     private async Task ServesLosesAndRecovers(string provider, string executionProvider)
     {
         MeteredRun atEnd;
@@ -137,7 +154,7 @@ public sealed class ServedDevicesTests : IDisposable
         Assert.Equal(_sent, verified.RootElement.GetProperty("size").GetInt64());
     }
 
-    private async Task<ServeHost> Start(string provider, string prices, int? runMillisMax = null, double? deadlineMillis = null)
+    private async Task<ServeHost> Start(string provider, string prices, int? runMillisMax = null, double? deadlineMillis = null, Func<double?>? joules = null)
     {
         _ = SoftwareWebGpu.Missing; // first: it decides which runtime this process has
         var configuration = new ServeConfiguration
@@ -155,6 +172,7 @@ public sealed class ServedDevicesTests : IDisposable
         var options = new ServeOptions(configuration, files.Definition, ModelFiles.Load(files.Definition), keys, StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, _folder), null, prices0 with { AgeDaysMax = 1_000_000 }, machine, null)
         {
             Profile = Profile,
+            Joules = _ => joules,
         };
         (ServeHost? host, ModelRefusal? refusal) = await ServeHost.Start(options, CancellationToken.None);
         Assert.True(host is not null, refusal?.Reason);
@@ -207,14 +225,14 @@ public sealed class ServedDevicesTests : IDisposable
     private static string Payment(int n) => string.Create(CultureInfo.InvariantCulture,
         $$"""{"transaction_id":"p{{n}}","time":"{{new DateTime(2026, 11, 1, 0, 0, 0, DateTimeKind.Utc).AddMilliseconds(n * 20):yyyy-MM-ddTHH:mm:ss.fffZ}}","customer_id":"c{{n % 50}}","terminal_id":"t{{n % 20}}","amount":{{1 + (n % 90)}}}""");
 
-    private List<(int Rung, string Cause, string Provider, string Device, Cost Cost)> Records()
+    private List<(int Rung, string Cause, string Provider, string Device, Cost Cost)> Records(string method = "measured")
     {
         List<(int, string, string, string, Cost)> records = [];
         using DecisionLogReader reader = DecisionLogReader.Open(Path.Combine(_folder, "0000"));
         while (reader.Read())
         {
             Assert.Equal(RecordFault.None, DecisionRecordCodec.Read(reader.Record, out DecisionRecord record));
-            Assert.Equal("measured", Encoding.UTF8.GetString(record.CostMethod));
+            Assert.Equal(method, Encoding.UTF8.GetString(record.CostMethod));
             records.Add((record.Rung, Encoding.UTF8.GetString(record.RungCause), Encoding.UTF8.GetString(record.ExecutionProvider), Encoding.UTF8.GetString(record.Device),
                 new Cost((long)Math.Round(record.CostMoney * 1e12), (long)Math.Round(record.CostJoules * 1e9))));
         }

@@ -53,6 +53,9 @@ public sealed class CostLedger
     /// <summary>Charged without a decision to bear it yet.</summary>
     public Cost Unallocated => _carried;
 
+    /// <summary>The energy of at least one accelerator is that of its own counter, at present; all other energy is that of stated watts.</summary>
+    public bool IsEnergyCounted => Array.Exists(_devices, static device => device.IsEnergyCounted);
+
     public long DecisionCount { get; private set; }
 
     /// <summary>CPU time, reserved time and runs on devices are given.</summary>
@@ -119,7 +122,7 @@ public sealed class CostLedger
         string price = machine.Tenure == Tenure.Owned
             ? $"owned, {machine.Purchase.Value:R} {Book.Currency} over {machine.Life.Value:R} years and {Book.Power.Value:R} {Book.Currency}/kWh"
             : $"rented at {machine.Hourly.Value:R} {Book.Currency}/h ({Name(machine.Hourly.Basis)})";
-        string cards = string.Concat(_devices.Select(device => $"; {device.Name}, {(device.Rates.Tenure == Tenure.Owned ? "owned" : "rented")} as {device.Rates.Name}, measured run time, {device.Rates.OnPerHour.Value:0.####} {Book.Currency}/h while on without the host's cores, {device.Rates.IdleWatts.Value:0.##} to {device.Rates.FullWatts.Value:0.##} W at the meter"));
+        string cards = string.Concat(_devices.Select(device => $"; {device.Name}, {(device.Rates.Tenure == Tenure.Owned ? "owned" : "rented")} as {device.Rates.Name}, measured run time, {device.Rates.OnPerHour.Value:0.####} {Book.Currency}/h while on without the host's cores, {(device.IsEnergyCounted ? "energy by its own counter, shared out by " : "")}{device.Rates.IdleWatts.Value:0.##} to {device.Rates.FullWatts.Value:0.##} W at the meter"));
         return $"{time}; {machine.Name}, {price}, idle time while reserved included; energy by a linear model {machine.Idle.Value:R} to {machine.Full.Value:R} W ({Name(machine.Full.Basis)}), PUE {Book.PowerUsageEffectiveness.Value:R}{cards}; price book {Book.Name} {Book.Version}";
     }
 

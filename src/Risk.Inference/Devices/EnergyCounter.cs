@@ -36,6 +36,20 @@ public sealed class EnergyCounter
     /// <summary>Joules between two reads; a counter that began again at 0 in between is taken into account.</summary>
     public double? Between(double? before, double? after) => before is { } from && after is { } to ? to >= from ? to - from : to - from + _wrap : null;
 
+    /// <summary>Joules from now on, at each call; a counter that begins again at 0 goes on here. Null while it cannot be read. One thread.</summary>
+    public Func<double?> SinceNow()
+    {
+        double sum = 0;
+        double? last = _read();
+        return () =>
+        {
+            double? now = _read();
+            sum += Between(last, now) ?? 0;
+            last = now ?? last;
+            return now is null ? null : sum;
+        };
+    }
+
     /// <summary>All processor packages together. https://www.kernel.org/doc/html/latest/power/powercap/powercap.html</summary>
     private static EnergyCounter? Rapl()
     {

@@ -19,6 +19,8 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
     /// <summary>The processor first.</summary>
     public IReadOnlyList<MeteredDevice> Devices { get; init; } = [];
 
+    private const string Counter = "counter", Model = "model";
+
     /// <summary>What a ledger shows now.</summary>
     /// <param name="processorBatches">That the processor scored; a ledger meters its time and does not count them.</param>
     public static MeteredRun Of(CostLedger ledger, long from, long to, long processorBatches) => new(from, to, ledger.Total, ledger.Active, ledger.Idle, ledger.Waste, ledger.Unallocated, ledger.Book.Currency, ledger.Describe())
@@ -26,7 +28,7 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
         Devices =
         [
             new MeteredDevice("cpu", processorBatches, ledger.Machine.CpuSeconds, ledger.Machine.Total, ledger.Machine.Active, ledger.Machine.Idle, default),
-            .. ledger.Devices.Select(device => new MeteredDevice(device.Name, device.RunCount, device.BusyMicros / 1e6, device.Total, device.Active, device.Idle, device.Waste)),
+            .. ledger.Devices.Select(device => new MeteredDevice(device.Name, device.RunCount, device.BusyMicros / 1e6, device.Total, device.Active, device.Idle, device.Waste) { IsEnergyCounted = device.IsEnergyCounted }),
         ],
     };
 
@@ -78,6 +80,7 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
                 Write(json, "active", device.Active);
                 Write(json, "idle", device.Idle);
                 Write(json, "waste", device.Waste);
+                json.WriteString("energy", device.IsEnergyCounted ? Counter : Model);
                 json.WriteEndObject();
             }
             json.WriteEndArray();
@@ -112,7 +115,10 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
 
     private static MeteredDevice ReadDevice(JsonElement device) => new(
         device.GetProperty("name").GetString()!, device.GetProperty("runs").GetInt64(), device.GetProperty("busySeconds").GetDouble(),
-        Cost(device, "total"), Cost(device, "active"), Cost(device, "idle"), Cost(device, "waste"));
+        Cost(device, "total"), Cost(device, "active"), Cost(device, "idle"), Cost(device, "waste"))
+    {
+        IsEnergyCounted = device.TryGetProperty("energy", out JsonElement energy) && energy.GetString() == Counter,
+    };
 
     private static void Write(Utf8JsonWriter json, string name, Cost cost, string? note = null)
     {
@@ -135,5 +141,16 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
 /// <param name="BusySeconds">Of the processor CPU time, all cores together.</param>
 public sealed record MeteredDevice(string Name, long Runs, double BusySeconds, Cost Total, Cost Active, Cost Idle, Cost Waste)
 {
-    internal MeteredDevice Since(MeteredDevice earlier) => new(Name, Runs - earlier.Runs, BusySeconds - earlier.BusySeconds, Total - earlier.Total, Active - earlier.Active, Idle - earlier.Idle, Waste - earlier.Waste);
+    /// <summary>The joules are those of the device's own counter; otherwise of stated watts.</summary>
+    public bool IsEnergyCounted { get; init; }
+
+    internal MeteredDevice Since(MeteredDevice earlier) => this with
+    {
+        Runs = Runs - earlier.Runs,
+        BusySeconds = BusySeconds - earlier.BusySeconds,
+        Total = Total - earlier.Total,
+        Active = Active - earlier.Active,
+        Idle = Idle - earlier.Idle,
+        Waste = Waste - earlier.Waste,
+    };
 }

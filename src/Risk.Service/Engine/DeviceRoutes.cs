@@ -52,7 +52,7 @@ public sealed class DeviceRoutes
             DeviceSession session = model.Devices[place];
             if (routes.Rates(session, book, core, today) is not { } price) { continue; }
             rates.Add(session, price);
-            if (price != core) { routes._meters.Add(new DeviceMeter(price, name: session.Device, use: () => session.Statistics.Use)); }
+            if (price != core) { routes._meters.Add(new DeviceMeter(price, name: session.Device, use: () => session.Statistics.Use, joules: options.Joules(session.Accelerator))); }
         }
         if (options.IsInOrder)
         {

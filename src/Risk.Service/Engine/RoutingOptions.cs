@@ -1,4 +1,5 @@
 using Risk.Core.Devices;
+using Risk.Inference.Devices;
 
 namespace Risk.Service.Engine;
 
@@ -18,6 +19,9 @@ public sealed record RoutingOptions
 
     /// <summary>The profile of a name or a file; null where there is none. What is wrong with one is told by whoever reads it.</summary>
     public Func<string, DeviceProfile?> Profile { get; init; } = static _ => null;
+
+    /// <summary>The device's counter: joules so far, null when it cannot be read; null where it has none, and its energy is then that of stated watts.</summary>
+    public Func<AcceleratorDevice, Func<double?>?> Joules { get; init; } = static device => EnergyCounter.For(device)?.SinceNow();
 
     /// <summary>The processor's profile; null: it is measured when the engine starts, which is the better way, for it is this one.</summary>
     public string? ProcessorProfile { get; init; }

@@ -32,6 +32,9 @@ public sealed record ServeOptions(
     /// <summary>The device profile of a name or a file; null where there is none that can be read.</summary>
     public Func<string, DeviceProfile?> Profile { get; init; } = static _ => null;
 
+    /// <summary>See <see cref="RoutingOptions.Joules"/>; null: the devices' own counters.</summary>
+    public Func<AcceleratorDevice, Func<double?>?>? Joules { get; init; }
+
     /// <summary>How the entity owner of a partition that is served elsewhere is asked; null: by HTTP at the address its owner gave.</summary>
     public Func<int, byte[], CancellationToken, Task<byte[]?>>? AskOwner { get; init; }
 
@@ -74,6 +77,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         Keys = new TransactionKeys(options.Definition.Schema.Name, options.Keys.Secret);
         BatchConfiguration batch = options.Configuration.Batch;
         RoutingOptions routing = options.Configuration.RoutingOptions(options.Profile);
+        routing = routing with { Joules = options.Joules ?? routing.Joules };
         _batches = new BatchPolicy(batch.SizeMax, batch.DelayMaxMillis is { } millis ? (long)(millis * 1000) : BatchPolicy.DelayMaxOf(routing.Grade, routing.Router, routing.DeadlineMicros), RowDeadlineMicros: routing.DeadlineMicros);
         _routes = DeviceRoutes.Create(model, routing, options.Prices, options.Machine, _batches.SizeMax, DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime), () => Clock.NowMicros);
         model.Ladder.Dispatch = _routes.Dispatch;
