@@ -22,7 +22,6 @@ public sealed class ServingModel : IDisposable
     private readonly ScorerSelection _selection;
     private readonly OnnxSession? _standIn;
     private readonly MeteredScorer[] _processors;
-    private long _warmUpBatches;
 
     private ServingModel(ModelBundle bundle, ScorerSelection selection, OnnxSession? standIn, IReadOnlyList<DeviceSession> devices, ChampionModel champion, TreeShap? shap, ModelRefusal? unexplained)
     {
@@ -47,8 +46,8 @@ public sealed class ServingModel : IDisposable
     /// <summary>Everything that scores, by the names that records carry, with what it has done so far.</summary>
     public IEnumerable<(string Device, string ExecutionProvider, DeviceStatistics Statistics)> Scorers =>
         Devices.Select(d => (d.Device, d.ExecutionProvider, d.Statistics)).Concat(_processors.Select(p => (p.Device, p.ExecutionProvider, p.Statistics)));
-    /// <summary>Batches that the processor has scored since it was warmed up.</summary>
-    public long ProcessorBatches => _processors.Sum(static p => p.Statistics.Batches) - _warmUpBatches;
+    /// <summary>Batches that the processor has scored; those of warm-up are none.</summary>
+    public long ProcessorBatches => _processors.Sum(static p => p.Statistics.Batches);
     /// <summary>Which scorer serves, and why.</summary>
     public string Reason => Devices.Count > 0
         ? $"{string.Join(", ", Devices.Select(d => $"{d.Device} ({d.ExecutionProvider}, {d.Model.Variant})"))} first; behind it on the processor: {_selection.Reason}"
@@ -96,7 +95,6 @@ public sealed class ServingModel : IDisposable
             path.Record(batch);
             batch.Clear();
         }
-        _warmUpBatches += ProcessorBatches;
     }
 
     /// <summary>Until it is disposed of, what scorers do is nobody's decision: it costs, as warm-up, and is no batch in the metrics.</summary>
