@@ -1,4 +1,4 @@
-using Risk.Cli.Verbs;
+using Risk.Cli;
 using Risk.Core.Devices;
 using Risk.Core.Models;
 using Risk.Inference.Devices;

@@ -3,7 +3,6 @@ using Risk.Core.Costs;
 using Risk.Core.Decisions;
 using Risk.Core.Devices;
 using Risk.Core.Models;
-using Risk.Core.Transactions;
 using Risk.Inference.Devices;
 
 namespace Risk.Service.Engine;
