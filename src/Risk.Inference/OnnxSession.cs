@@ -232,12 +232,28 @@ public sealed unsafe class OnnxSession : IScorer
         }
 
         rows[..(count * FeatureCount)].CopyTo(_input.Span);
-        var failure = Run(_lanes[_laneOfCount[count]], WaitMillisMax, wait);
-        return failure == ScoringStatus.Scored ? Read(count, scores) : failure;
+        if (Run(_lanes[_laneOfCount[count]], WaitMillisMax, wait) is not ScoringStatus.Scored and var failure)
+        {
+            return failure;
+        }
+
+        Copy(count, scores);
+        return Check(count);
     }
 
-    /// <summary>The scores of the run that was last; left as they are when one of them is none.</summary>
+    /// <summary>The scores of the run that was last; those that are there already stay when one of them is none.</summary>
     internal ScoringStatus Read(int count, Span<float> scores)
+    {
+        var status = Check(count);
+        if (status == ScoringStatus.Scored)
+        {
+            Copy(count, scores);
+        }
+
+        return status;
+    }
+
+    private ScoringStatus Check(int count)
     {
         var isValid = true;
         for (var r = 0; r < count; r++)
@@ -245,17 +261,15 @@ public sealed unsafe class OnnxSession : IScorer
             isValid &= _output.Pointer[(r * _outputWidth) + _outputWidth - 1] is >= 0 and <= 1; // false for NaN
         }
 
-        if (!isValid)
-        {
-            return ScoringStatus.OutputInvalid;
-        }
+        return isValid ? ScoringStatus.Scored : ScoringStatus.OutputInvalid;
+    }
 
+    private void Copy(int count, Span<float> scores)
+    {
         for (var r = 0; r < count; r++)
         {
             scores[r] = _output.Pointer[(r * _outputWidth) + _outputWidth - 1];
         }
-
-        return ScoringStatus.Scored;
     }
 
     /// <summary>What has become of a run that was late; given up, like any other, when its time is over. One thread at a time.</summary>

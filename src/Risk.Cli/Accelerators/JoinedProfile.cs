@@ -26,7 +26,7 @@ internal static class JoinedProfile
         if (before.Sheet is not null || before.Basis != profile.Basis) { return profile; } // what was never measured is what this replaces
         // The processor is one device, whether ONNX Runtime computes on it or the forest kernel.
         bool isSame = before.Kind == profile.Kind && before.Machine == profile.Machine && (profile.Kind == DeviceKind.Cpu || before.Device == profile.Device)
-            && before.Mismatch(profile.Driver, profile.RuntimeVersion, profile.ProviderVersion) is null;
+            && Agree(before.Driver, profile.Driver) && Agree(before.RuntimeVersion, profile.RuntimeVersion) && Agree(before.ProviderVersion, profile.ProviderVersion);
         if (!isSame)
         {
             note($"{path} was measured on {before.Device}, {before.Machine}, or with other versions; it is replaced.");
@@ -35,4 +35,7 @@ internal static class JoinedProfile
         bool IsNew(ModelCurve curve) => profile.Models.Any(other => (other.Model, other.Version, other.Variant) == (curve.Model, curve.Version, curve.Variant));
         return profile with { Models = [.. before.Models.Where(curve => !IsNew(curve)), .. profile.Models] };
     }
+
+    // The forest kernel has no provider to tell of.
+    private static bool Agree(string one, string other) => one.Length == 0 || other.Length == 0 || one == other;
 }

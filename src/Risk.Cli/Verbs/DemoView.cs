@@ -14,18 +14,31 @@ internal static class DemoView
     public static void Show(Output output, DemoResult result)
     {
         Table table = output.CreateTable("", "").HideHeaders();
-        table.AddRow("[bold]Stream[/]", Markup.Escape($"{result.Options.Definition.Schema.Name}, model {result.Engine.Model.Champion.Reference} on {result.Engine.Model.ExecutionProvider}"));
+        table.AddRow("[bold]Stream[/]", Markup.Escape($"{result.Options.Definition.Schema.Name}, model {result.Engine.Model.Champion.Reference}{ScoredBy(result.Engine.Model)}"));
         table.AddRow("[bold]Decided[/]", Decided(result));
         table.AddRow("[bold]Speed[/]", Speed(result));
         table.AddRow("[bold]Latency[/]", Latency(result.Report.Latencies.Total));
         table.AddRow("[bold]Outcomes[/]", Outcomes(result));
         table.AddRow("[bold]Quality[/]", QualityOf(result.Outcome.Quality));
         if (result.Outcome.Business.FraudCount > 0) { table.AddRow("[bold]Frauds[/]", Frauds(result)); }
-        table.AddRow("[bold]Cost[/]", F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency} and {result.Cost.Joules * 1000:N0} J per 1,000,000 decisions on the CPU"));
+        table.AddRow("[bold]Cost[/]", F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency} and {result.Cost.Joules * 1000:N0} J per 1,000,000 decisions{(result.Engine.Model.Devices.Count > 0 ? ", accelerators and their idle time included" : " on the CPU")}"));
         table.AddRow("[bold]Log[/]", F($"{result.Engine.LogSize:N0} entries, root {result.RootHash[..16]}…"));
         output.People.Write(table);
         if (result.Report.Transactions > 0) { ShowStages(output, result.Report.Latencies); }
         ShowNext(output, result);
+    }
+
+    // By what ran, not by what is configured: the router may have had nothing for a device.
+    private static string ScoredBy(ServingModel model)
+    {
+        (string Device, string ExecutionProvider, long Rows)[] ran = [.. model.Scorers.Select(s => (s.Device, s.ExecutionProvider, s.Statistics.Rows)).Where(s => s.Rows > 0)];
+        double rows = ran.Sum(r => (double)r.Rows);
+        return ran.Length switch
+        {
+            0 => "",
+            1 => $" on {ran[0].ExecutionProvider}",
+            _ => $" on {string.Join(", ", ran.Select(r => F($"{r.Device} ({r.ExecutionProvider}) {r.Rows / rows:P1}")))}",
+        };
     }
 
     private static string Decided(DemoResult result)

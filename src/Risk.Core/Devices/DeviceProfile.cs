@@ -87,15 +87,16 @@ public sealed record DeviceProfile(
 
     /// <summary>
     /// Why a profile must not be used on a device as it is now: another driver, runtime or provider than it was measured with
-    /// is <c>PROFILE_STALE</c>. Null when it fits. What the profile or the caller does not say is not compared.
+    /// is <c>PROFILE_STALE</c>. Null when it fits. What the profile does not say is not compared; what it says and
+    /// nothing here can confirm does not fit.
     /// </summary>
     public DefinitionError? Mismatch(string driver, string runtimeVersion, string providerVersion)
     {
         foreach ((string what, string path, string then, string now) in (ReadOnlySpan<(string, string, string, string)>)
             [("driver", "$.driver", Driver, driver), ("ONNX Runtime", "$.versions.runtime", RuntimeVersion, runtimeVersion), ("execution provider", "$.versions.provider", ProviderVersion, providerVersion)])
         {
-            if (then.Length > 0 && now.Length > 0 && then != now)
-                return new DefinitionError("PROFILE_STALE", $"{Name}.json", path, $"was measured with {what} {then}, and {now} is here");
+            if (then.Length > 0 && then != now)
+                return new DefinitionError("PROFILE_STALE", $"{Name}.json", path, $"was measured with {what} {then}, and {(now.Length > 0 ? $"{now} is here" : "the device here tells of none")}");
         }
         return null;
     }

@@ -100,7 +100,9 @@ public sealed class DeviceProfileTests
     public void ProfileFromAnotherDriver_IsStale()
     {
         Assert.Null(Measured.Mismatch("580.1", "1.29.0", "13.0"));
-        Assert.Null(Measured.Mismatch("580.1", "", "13.0"));
+        // What nothing here can confirm does not fit either.
+        Assert.Equal("$.versions.runtime", Measured.Mismatch("580.1", "", "13.0")?.Path);
+        Assert.Equal("$.driver", Measured.Mismatch("", "1.29.0", "13.0")?.Path);
         DefinitionError error = Assert.NotNull(Measured.Mismatch("590.0", "1.29.0", "13.0"));
         Assert.Equal(("PROFILE_STALE", "$.driver"), (error.Code, error.Path));
         Assert.Equal("$.versions.runtime", Measured.Mismatch("580.1", "1.30.0", "13.0")?.Path);

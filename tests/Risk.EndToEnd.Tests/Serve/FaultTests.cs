@@ -21,8 +21,8 @@ public sealed class FaultTests
         topic.WaitForDecisions(300);
         serve.Kill();
         topic.Processes.Clear();
-        // Kafka knows of nothing that was done, as if killed before any offset was committed, or rewound since. The log knows.
-        topic.RewindGroup();
+        // Kafka knows of nothing that was done, as if killed before any offset was committed, or all rewound since. The log knows.
+        topic.ForgetOffsets();
         serve = topic.StartProcess();
         topic.Send(300, 350);
         topic.WaitForDecisions(350);

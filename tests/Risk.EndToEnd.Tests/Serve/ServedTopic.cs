@@ -144,26 +144,8 @@ internal sealed class ServedTopic : IDisposable
         return (sent, kills);
     }
 
-    /// <summary>What the group has committed in Kafka is back at the beginning, as if a broker had lost it.</summary>
-    public void RewindGroup()
-    {
-        var config = new ConsumerConfig
-        {
-            BootstrapServers = Broker.BootstrapServers, GroupId = Broker.Group, EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Earliest,
-            PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky, SessionTimeoutMs = 6000, HeartbeatIntervalMs = 300,
-        };
-        using IConsumer<byte[], byte[]> consumer = new ConsumerBuilder<byte[], byte[]>(config).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
-        consumer.Subscribe(Topics.Transactions);
-        // As a member: of a group that has some, or waits for one that died, nobody else may commit.
-        Assert.True(SpinWait.SpinUntil(() =>
-        {
-            consumer.Consume(50);
-            return consumer.Assignment.Count == PartitionCount;
-        }, TimeSpan.FromSeconds(60)), "the group still waits for a member that died");
-        consumer.Commit(Enumerable.Range(0, PartitionCount).Select(p => new TopicPartitionOffset(Topics.Transactions, p, 0)));
-        Assert.All(consumer.Committed(TimeSpan.FromSeconds(20)), c => Assert.Equal(0, c.Offset.Value));
-        consumer.Close();
-    }
+    /// <summary>Processes started from now on are a group of which Kafka knows nothing, as if every committed offset were lost.</summary>
+    public void ForgetOffsets() => File.WriteAllText(ConfigurationFile, File.ReadAllText(ConfigurationFile).Replace($"\"{Broker.Group}\"", $"\"{Broker.Group}-anew\"", StringComparison.Ordinal));
 
     /// <summary>Waits until so many decisions were published.</summary>
     public void WaitForDecisions(long count, TimeSpan? patience = null)
