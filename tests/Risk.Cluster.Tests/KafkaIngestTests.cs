@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 
@@ -33,10 +34,14 @@ public sealed class KafkaIngestTests
         });
         topics.Send(1000, 2000);
         topics.WaitForDecisions(1100, cluster);
-        // Where its messages go the shard is: each silo has some, or the group would not share.
-        ShardPlace[] places = await Task.WhenAll(Enumerable.Range(0, TestCluster.Partitions).Select(p => client.Shard(p).Place()));
+        // Where its messages go the shard is: each silo gets some, once the group has heard of the second.
+        ShardPlace[] places = [];
+        for (var waited = Stopwatch.StartNew(); places.Select(p => p.Silo).Distinct().Count() != 2; await Task.Delay(200))
+        {
+            Assert.True(waited.Elapsed < s_answerMax, $"{string.Join(' ', places)}\n{cluster.Errors}");
+            places = await Task.WhenAll(Enumerable.Range(0, TestCluster.Partitions).Select(p => client.Shard(p).Place()));
+        }
         TestSilo victim = silos.Find(s => places[0].Silo.Contains($":{s.SiloPort}", StringComparison.Ordinal))!;
-        Assert.True(places.Select(p => p.Silo).Distinct().Count() == 2, string.Join(' ', places));
         victim.Kill();
         topics.Send(2000, ByKafka);
         topics.WaitForDecisions(ByKafka, cluster);
