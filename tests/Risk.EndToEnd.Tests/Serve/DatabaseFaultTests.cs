@@ -82,35 +82,29 @@ public sealed class DatabaseFaultTests(ITestOutputHelper output)
         using var store = new ServedPostgres(isProxied: true);
         using var topic = new ServedTopic(store);
         ServeProcess serve = topic.StartProcess();
-        long sent = 0;
-        void Send(int count)
-        {
-            topic.Send(sent, sent + count);
-            sent += count;
-        }
-        Send(120);
+        topic.SendNext(120);
         topic.SendForbidden();
-        topic.WaitForDecisions(sent);
+        topic.WaitForDecisions(topic.Sent);
 
         int rounds = 0;
         while (await serve.Metric("risk_faults_total", "\"COMMIT_REREAD\"") < 3)
         {
             Assert.True(rounds++ < UnderLoadMax, $"no lost reply was read back:\n{serve.Errors}");
             store.Proxy!.DropAt(FaultProxy.ReplyToCommit);
-            Send(120);
-            topic.WaitForDecisions(sent);
+            topic.SendNext(120);
+            topic.WaitForDecisions(topic.Sent);
         }
         Assert.Contains("COMMIT_REREAD", serve.Errors, StringComparison.Ordinal);
 
         // Somebody waits for that commit: the answer is what was written, and stays so.
         double reread = await serve.Metric("risk_faults_total", "\"COMMIT_REREAD\"");
         store.Proxy!.DropAt(FaultProxy.ReplyToCommit);
-        string payment = Payments.Json(sent);
+        string payment = Payments.Json(topic.Sent);
         (int status, string decision) = await serve.Post(payment);
         Assert.True(status == 200, decision);
         Assert.Equal(reread + 1, await serve.Metric("risk_faults_total", "\"COMMIT_REREAD\""));
         Assert.Equal((200, decision), await serve.Post(payment));
-        sent++;
+        topic.Sent++;
 
         // Nobody reads the lost reply: the process dies with it. The next one finds the commit.
         var died = new TaskCompletionSource();
@@ -120,15 +114,15 @@ public sealed class DatabaseFaultTests(ITestOutputHelper output)
             died.SetResult();
         };
         store.Proxy.DropAt(FaultProxy.ReplyToCommit);
-        Send(600);
+        topic.SendNext(600);
         await died.Task.WaitAsync(TimeSpan.FromSeconds(60));
         long durable = store.Ask<long>("SELECT count(*) FROM risk.entry");
         topic.Processes.Clear();
         serve = topic.StartProcess();
-        topic.WaitForDecisions(sent);
+        topic.WaitForDecisions(topic.Sent);
         Assert.Equal(0, serve.Stop());
-        topic.AssertOneDecisionEach(sent);
-        output.WriteLine($"{rounds} rounds, {reread} commits read back; {durable} of {sent} decisions durable when the process died");
+        topic.AssertOneDecisionEach(topic.Sent);
+        output.WriteLine($"{rounds} rounds, {reread} commits read back; {durable} of {topic.Sent} decisions durable when the process died");
     }
 
     [PostgresFact]
@@ -176,15 +170,8 @@ public sealed class DatabaseFaultTests(ITestOutputHelper output)
         using var store = new ServedPostgres();
         using var topic = new ServedTopic(store);
         ServeProcess serve = topic.StartProcess();
-        long sent = 0;
-        void Send(int count)
-        {
-            topic.Send(sent, sent + count);
-            topic.Flush();
-            sent += count;
-        }
-        Send(600);
-        topic.WaitForDecisions(sent);
+        topic.SendNext(600);
+        topic.WaitForDecisions(topic.Sent);
         using NpgsqlConnection other = store.Connect();
         int[] logs = [.. other.Query<int>("SELECT log FROM risk.decision_log ORDER BY log")];
         Task WaitForACommitThatWaits(string on) => topic.WaitUntil(() => Task.FromResult(store.Ask<long>($"SELECT count(*) FROM pg_stat_activity WHERE wait_event = '{on}'") > 0), $"a commit that waits for a {on}");
@@ -199,7 +186,7 @@ public sealed class DatabaseFaultTests(ITestOutputHelper output)
                 TakeNextNumber(other, logs[^1]);
                 // Its first commit waits here, and what it decides meanwhile comes in one commit of many logs.
                 other.Execute("SAVEPOINT gate; LOCK TABLE risk.log_commit IN SHARE MODE");
-                Send(600);
+                topic.SendNext(600);
                 await WaitForACommitThatWaits("relation");
                 await topic.WaitUntil(async () => await serve.Metric("risk_batches_waiting") >= 4, "batches behind it");
                 other.Execute("ROLLBACK TO SAVEPOINT gate");
@@ -214,10 +201,10 @@ public sealed class DatabaseFaultTests(ITestOutputHelper output)
                 }
                 transaction.Rollback();
             }
-            topic.WaitForDecisions(sent);
+            topic.WaitForDecisions(topic.Sent);
         }
         Assert.Equal(0, serve.Stop());
-        topic.AssertOneDecisionEach(sent);
+        topic.AssertOneDecisionEach(topic.Sent);
         output.WriteLine($"{rounds} rounds");
     }
 

@@ -31,27 +31,21 @@ public sealed class PostgresTests(ITestOutputHelper output)
         using var store = new ServedPostgres(isProxied: true);
         using var topic = new ServedTopic(store, s_sessions);
         ServeProcess zombie = topic.StartProcess();
-        long sent = 0;
-        void Send(int count)
-        {
-            topic.Send(sent, sent + count);
-            sent += count;
-        }
-        Send(300);
+        topic.SendNext(300);
         topic.SendForbidden();
         topic.WaitForDecisions(300);
         long owners = store.Ask<long>("SELECT count(*) FROM risk.epoch");
 
         // Frozen in the middle of a commit, whose transaction is open. The others take everything over and decide it.
         Task inCommit = store.Proxy!.HoldAt(FaultProxy.ReplyToCopy);
-        Send(600);
+        topic.SendNext(600);
         await inCommit.WaitAsync(TimeSpan.FromSeconds(60));
         zombie.Freeze();
         ServeProcess other = topic.StartProcess(), third = topic.StartProcess();
         await topic.WaitUntil(async () => (await other.OwnedPartitions()).Length + (await third.OwnedPartitions()).Length == ServedTopic.PartitionCount, "all partitions with the others");
-        Send(300);
+        topic.SendNext(300);
         topic.Flush();
-        await topic.WaitUntil(() => Task.FromResult(Decided(topic) == sent), "every event decided by the others");
+        await topic.WaitUntil(() => Task.FromResult(Decided(topic) == topic.Sent), "every event decided by the others");
         Assert.True(store.Ask<long>("SELECT count(*) FROM risk.epoch") > owners, "nothing was taken over");
         Assert.Equal(0, await other.Metric("risk_faults_total", "\"FENCED\"") + await third.Metric("risk_faults_total", "\"FENCED\""));
 
@@ -62,12 +56,12 @@ public sealed class PostgresTests(ITestOutputHelper output)
         Assert.Contains("Another owner has taken risk/card-payments/", zombie.Errors, StringComparison.Ordinal);
         await topic.WaitUntil(() => IsShared(topic), "a share for each again");
         double decided = await zombie.Metric("risk_decisions_total");
-        Send(1200);
-        await topic.WaitUntil(() => Task.FromResult(Decided(topic) == sent), "every event decided");
+        topic.SendNext(1200);
+        await topic.WaitUntil(() => Task.FromResult(Decided(topic) == topic.Sent), "every event decided");
         Assert.True(await zombie.Metric("risk_decisions_total") > decided, "it decides nothing more");
         Assert.All(topic.Processes, p => Assert.Equal(0, p.Stop()));
-        topic.AssertOneDecisionEach(sent, mayRepeat: true);
-        output.WriteLine($"{sent} events, {topic.Decisions.Count - sent} of them twice in the topic");
+        topic.AssertOneDecisionEach(topic.Sent, mayRepeat: true);
+        output.WriteLine($"{topic.Sent} events, {topic.Decisions.Count - topic.Sent} of them twice in the topic");
     }
 
     /// <summary>Every partition has one owner, and every process some.</summary>

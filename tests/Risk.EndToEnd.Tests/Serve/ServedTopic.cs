@@ -90,6 +90,15 @@ internal sealed class ServedTopic : IDisposable
         for (long number = from; number < to; number++) { Send(Payments.Customer(number, customers), Payments.Json(number, customers)); }
     }
 
+    /// <summary>Payments sent by <see cref="SendNext"/>, from the first on; who posts the next one counts it here.</summary>
+    public long Sent { get; set; }
+
+    public void SendNext(int count)
+    {
+        Send(Sent, Sent + count);
+        Sent += count;
+    }
+
     public void Send(string key, string json, Headers? headers = null) => SendTo(Topics.Transactions, key, json, headers);
 
     /// <summary>A payment with a card number where none may be: a dead letter, and the number nowhere.</summary>
