@@ -17,7 +17,7 @@ internal sealed class CostInputs
     public static readonly Option<string?> Profiles = new("--profiles") { Description = "The folder of device profiles; ops/profiles when left out.", HelpName = "DIR" };
     public static readonly Option<int?> AgeMax = new("--price-age-max") { Description = "Days after which a price is stale; the book's ageDaysMax when left out.", HelpName = "DAYS" };
     public static readonly Option<string> Model = new("--model") { Description = "The model that is scored with.", HelpName = "NAME@VERSION", DefaultValueFactory = _ => "card-fraud@1" };
-    public static readonly Option<string?> Machine = new("--machine") { Description = "The price book's machine for the CPU, and only its tenure is shown; when left out, of the rented and of the owned machines the first with the best founded price.", HelpName = "NAME" };
+    public static readonly Option<string?> Machine = new("--machine") { Description = "The price book's machine for the CPU, and only its tenure is shown; when left out, the first rented and the first owned machine of the book.", HelpName = "NAME" };
     public static readonly Option<string?> Cpu = new("--cpu") { Description = "The CPU's profile; of those that were measured with the model, the one with the least time a row when left out.", HelpName = "NAME" };
 
     private readonly Output _output;
@@ -85,10 +85,10 @@ internal sealed class CostInputs
     /// <param name="asked">Null for what the machine allows.</param>
     public IReadOnlyList<Tenure> Tenures(Tenure? asked) => asked is { } one ? [one] : _machine is { } machine ? [machine.Tenure] : [Tenure.Rented, Tenure.Owned];
 
-    /// <summary>The CPU's machine, paid in this way; a published price goes before an assumed one.</summary>
+    /// <summary>The CPU's machine, paid in this way: the one that was named, or the book's default.</summary>
     public MachinePrice MachineFor(Tenure tenure)
     {
-        MachinePrice machine = (_machine ?? Book.Machines.Where(m => m.Tenure == tenure).MaxBy(m => m.Price.Basis)
+        MachinePrice machine = (_machine ?? Book.DefaultMachine(tenure)
             ?? throw CommandFailure.BadInput("PRICE_MISSING", $"{BookFile} has no {Numbers.Word(tenure)} machine; name one with --machine.")) with { Tenure = tenure };
         List<DefinitionError> errors = [];
         Book.RequireFreshMachine(machine, _today, _ageDaysMax, errors);

@@ -1,5 +1,7 @@
 using System.Globalization;
 using Risk.Cli.CommandLine;
+using Risk.Cli.Costs;
+using Risk.Core.Costs;
 using Risk.Core.Decisions;
 using Risk.Core.Replay;
 using Risk.Core.Transactions;
@@ -21,12 +23,14 @@ internal static class DemoView
         table.AddRow("[bold]Outcomes[/]", Outcomes(result));
         table.AddRow("[bold]Quality[/]", QualityOf(result.Outcome.Quality));
         if (result.Outcome.Business.FraudCount > 0) { table.AddRow("[bold]Frauds[/]", Frauds(result)); }
-        table.AddRow("[bold]Cost[/]", F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency} and {result.Cost.Joules * 1000:N0} J per 1,000,000 decisions{(result.Engine.Model.Devices.Count > 0 ? ", accelerators and their idle time included" : " on the CPU")}"));
+        table.AddRow("[bold]Cost[/]", F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency} and {result.Cost.Joules * 1000:N0} J per 1,000,000 decisions {On(result.Engine.Costs.Machine.Machine)}{(result.Engine.Model.Devices.Count > 0 ? ", accelerators and their idle time included" : "")}"));
         table.AddRow("[bold]Log[/]", F($"{result.Engine.LogSize:N0} entries, root {result.RootHash[..16]}…"));
         output.People.Write(table);
         if (result.Report.Transactions > 0) { ShowStages(output, result.Report.Latencies); }
         ShowNext(output, result);
     }
+
+    private static string On(MachinePrice machine) => Markup.Escape($"on a {Numbers.Word(machine.Tenure)} {machine.Name} (price {Numbers.Basis(machine.Price.Basis)})");
 
     // By what ran, not by what is configured: the router may have had nothing for a device.
     private static string ScoredBy(ServingModel model)

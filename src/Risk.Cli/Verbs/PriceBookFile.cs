@@ -4,7 +4,7 @@ using Risk.Core.Decisions;
 
 namespace Risk.Cli.Verbs;
 
-/// <summary>The price book that ships: <c>ops/prices/default.json</c>, its first machine.</summary>
+/// <summary>The price book that ships: <c>ops/prices/default.json</c>, and the machine that it takes where nobody names one.</summary>
 internal static class PriceBookFile
 {
     /// <param name="note">Told of each accelerator's price that is wrong: that device is left out, the CPU goes on.</param>
@@ -19,6 +19,6 @@ internal static class PriceBookFile
             throw new CommandFailure(ExitCode.BadInput, [.. errors.Select(e => (e.Code, $"{e.File} {e.Path}: {e.Sentence}"))]);
         }
         deviceErrors.ForEach(e => note?.Invoke($"{e.Code}: {e.File} {e.Path}: {e.Sentence}; the accelerator is left out"));
-        return (book, book.Machines[0]);
+        return (book, book.DefaultMachine()!);
     }
 }

@@ -59,6 +59,7 @@ public sealed record MachinePrice(
 /// <param name="Currency">ISO 4217.</param>
 /// <param name="Power">Price of a kilowatt-hour.</param>
 /// <param name="PowerUsageEffectiveness">Power of the site over power of the machines, at least 1.</param>
+/// <param name="Machines">At least one; those that stand first are taken where nobody names one (<see cref="DefaultMachine"/>).</param>
 public sealed record PriceBook(
     string Name, int Version, string Currency, PriceFigure Power, PriceFigure PowerUsageEffectiveness,
     IReadOnlyList<MachinePrice> Machines, Sha256Digest Digest)
@@ -214,6 +215,14 @@ public sealed record PriceBook(
         if (age > max)
             errors.Add(new DefinitionError("PRICE_STALE", Name, path, $"is of {figure.Date:yyyy-MM-dd}, {age} days old, and {max} are allowed: look it up again, or raise ageDaysMax"));
     }
+
+    /// <summary>
+    /// The machine that is taken where nobody names one: the first of the book, or of those that are had in this way. So the
+    /// book's own order says which, to the ledger and to whoever compares.
+    /// </summary>
+    /// <param name="tenure">Null for either.</param>
+    /// <returns>Null when none is had in this way; never for either.</returns>
+    public MachinePrice? DefaultMachine(Tenure? tenure = null) => Machines.FirstOrDefault(machine => tenure is null || machine.Tenure == tenure);
 
     public bool TryMachine(string name, [NotNullWhen(true)] out MachinePrice? machine)
     {

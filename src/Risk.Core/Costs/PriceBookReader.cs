@@ -9,7 +9,7 @@ namespace Risk.Core.Costs;
 /// <code>
 /// { "name": "default", "version": 1, "currency": "EUR", "note": "for people",
 ///   "ageDaysOld": 400, "ageDaysMax": 1830, "power": FIGURE, "pue": FIGURE,
-///   "machines": [ { "name": "cpu-2", "tenure": "rented|owned", "cores": 2, "note": "for people",
+///   "machines": [ { "name": "cloud-2", "tenure": "rented|owned", "cores": 2, "note": "for people",
 ///     "purchase": FIGURE, "lifeYears": FIGURE, "hourly": FIGURE, "idleWatts": FIGURE, "fullWatts": FIGURE,
 ///     "utilisation": FIGURE, "cpuMicrosPerDecision": FIGURE, "slots": FIGURE in 1 } ],
 ///   "currencies": […], "devices": […] }                        see <see cref="DevicePriceReader"/>

@@ -59,7 +59,7 @@ public sealed class DevicePriceTests
         Assert.Contains(deviceErrors, error => error is { Code: "PRICE_INVALID", Path: "$.devices[0].hourly.value" });
         Assert.DoesNotContain(book.Devices, device => device.Name == "nvidia-a100");
         Assert.Contains(book.Devices, device => device.Name == "nvidia-t4");
-        Assert.True(book.TryMachine("cpu-2", out _));
+        Assert.True(book.TryMachine("cloud-2", out _));
         Assert.False(book.TryDevice("nvidia-a100", null, s_today, null, errors, out _));
         Assert.Equal("PRICE_MISSING", Assert.Single(errors).Code);
     }

@@ -132,9 +132,17 @@ public sealed class MachineCostTests
         CostLedger meter = Measured(book);
         meter.Charge(cpuMicros: 1_000_000, reservedMicros: 1_000_000, decisions: 1000);
         CostPerThousand cost = meter.PerThousand();
-        Assert.Equal(1.58 * (5 + (10 - 5) / 2.0), cost.JoulesLow, 1e-9);
-        Assert.Equal(1.58 * (20 + (45 - 20) / 2.0), cost.Joules, 1e-6);
-        Assert.Equal(1.58 * (35 + (70 - 35) / 2.0), cost.JoulesHigh, 1e-9);
+        Assert.Equal(1.58 * (2.5 + (9.4 - 2.5) / 2), cost.JoulesLow, 1e-9);
+        Assert.Equal(1.58 * (3.75 + (12.5 - 3.75) / 2), cost.Joules, 1e-6);
+        Assert.Equal(1.58 * (20 + (45 - 20) / 2.0), cost.JoulesHigh, 1e-9);
+    }
+
+    [Fact]
+    public void Method_NamesTheMachine_AndWhatItsPriceRestsOn()
+    {
+        PriceBook book = Read(Shipped.Bytes("ops/prices/default.json"));
+        Assert.Contains("cloud-2, rented at 0.0689 EUR/h (derived)", Measured(book).Describe(), StringComparison.Ordinal);
+        Assert.Contains("server-64, owned, 12000 EUR over 5 years (assumed) and 0.2 EUR/kWh (published)", CostLedger.Measured(book, book.DefaultMachine(Tenure.Owned)!).Describe(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -149,7 +157,7 @@ public sealed class MachineCostTests
         Assert.True(sum.PicoUnits > 0);
     }
 
-    private static CostLedger Measured(PriceBook book) => CostLedger.Measured(book, book.Machines[0]);
+    private static CostLedger Measured(PriceBook book) => CostLedger.Measured(book, book.DefaultMachine()!);
 
     private static PriceBook Book(string tenure)
     {

@@ -15,7 +15,7 @@ public sealed class PriceBookTests
     {
         PriceBook book = Read(Shipped.Bytes(Path));
         Assert.Equal(("default", "EUR"), (book.Name, book.Currency));
-        Assert.True(book.TryMachine("cpu-2", out MachinePrice? machine));
+        Assert.True(book.TryMachine("cloud-2", out MachinePrice? machine));
         Assert.False(book.TryMachine("gpu", out _));
         Assert.Equal((2, Tenure.Rented), (machine.Cores, machine.Tenure));
         Assert.All(
@@ -23,6 +23,22 @@ public sealed class PriceBookTests
             figure => Assert.True(figure is { Value: > 0, Source.Length: > 20, Date.Year: > 2000 } && figure.Low < figure.Value && figure.Value < figure.High, figure.ToString()));
         Assert.Equal(FigureBasis.Published, book.Power.Basis);
         Assert.Equal(FigureBasis.Assumed, machine.CpuMicrosPerDecision.Basis);
+    }
+
+    [Fact]
+    public void MachineThatNobodyNames_IsTheFirstOfTheBook_AndItsPriceIsNobodysGuess()
+    {
+        PriceBook book = Read(Shipped.Bytes(Path));
+        MachinePrice engine = book.DefaultMachine()!;
+        Assert.Equal(("cloud-2", Tenure.Rented), (engine.Name, engine.Tenure));
+        Assert.NotEqual(FigureBasis.Assumed, engine.Price.Basis);
+        Assert.Equal(("cloud-2", "server-64"), (book.DefaultMachine(Tenure.Rented)?.Name, book.DefaultMachine(Tenure.Owned)?.Name));
+
+        // The order decides, not how good a price is: whoever writes a book says which machine is theirs.
+        MachinePrice mine = engine with { Name = "mine", Hourly = engine.Hourly with { Basis = FigureBasis.Assumed } };
+        PriceBook own = book with { Machines = [mine, .. book.Machines] };
+        Assert.Equal(("mine", "mine"), (own.DefaultMachine()!.Name, own.DefaultMachine(Tenure.Rented)!.Name));
+        Assert.Null((book with { Machines = [engine] }).DefaultMachine(Tenure.Owned));
     }
 
     [Theory]
@@ -40,7 +56,7 @@ public sealed class PriceBookTests
     [InlineData("machines[0].cores", "0", "PRICE_INVALID", "$.machines[0].cores")]
     [InlineData("machines[0].cores", "2.5", "PRICE_INVALID", "$.machines[0].cores")]
     [InlineData("machines[0].tenure", "\"leased\"", "PRICE_INVALID", "$.machines[0].tenure")]
-    [InlineData("machines[0].idleWatts.value", "30", null, null)]
+    [InlineData("machines[0].idleWatts.value", "6", null, null)]
     [InlineData("machines", "[]", "PRICE_INVALID", "$.machines")]
     [InlineData("power", null, "PRICE_MISSING", "$.power")]
     [InlineData("power.value", null, "PRICE_MISSING", "$.power.value")]

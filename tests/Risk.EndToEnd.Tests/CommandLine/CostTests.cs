@@ -21,6 +21,8 @@ public sealed class CostTests(SharedRun run) : IClassFixture<SharedRun>
         decimal money(string part) => metered.GetProperty(part).GetProperty("money").GetDecimal();
         Assert.Equal(money("total") - money("atEnd"), report.GetProperty("money").GetDecimal());
         Assert.Equal(0, money("unallocated"));
+        // The machine that Compare takes for the rented CPU prices the ledger too, and both say what its price rests on.
+        Assert.Contains("cloud-2, rented at 0.0689 EUR/h (derived)", metered.GetProperty("method").GetString(), StringComparison.Ordinal);
         Assert.InRange(metered.GetProperty("devices")[0].GetProperty("batches").GetInt64(), 1, report.GetProperty("decisions").GetInt64());
     }
 
@@ -53,7 +55,7 @@ public sealed class CostTests(SharedRun run) : IClassFixture<SharedRun>
         // Every figure that the arithmetic points to stands in the table with its source: prices, profiles and workloads.
         string[] figures = [.. devices.SelectMany(device => device.GetProperty("arithmetic").EnumerateArray().Concat(device.GetProperty("steps").EnumerateArray()))
             .SelectMany(line => line.GetProperty("figures").EnumerateArray()).Select(path => path.GetString()!).Distinct()];
-        foreach (string needed in (string[])["nvidia-a100.json $.dataSheet.efficiency", "workloads.json $.workloads[0].kernels", "$.machines[1].hourly"])
+        foreach (string needed in (string[])["nvidia-a100.json $.dataSheet.efficiency", "workloads.json $.workloads[0].kernels", "$.machines[0].hourly"])
         {
             Assert.Contains(needed, figures);
         }
@@ -69,7 +71,7 @@ public sealed class CostTests(SharedRun run) : IClassFixture<SharedRun>
         JsonElement compared = RiskCommand.Run("cost", "compare", "--json", "--model", "card-fraud-sequence@1", "--price-age-max", Days).Succeeded().Json;
 
         JsonElement[] pairings = [.. compared.GetProperty("pairings").EnumerateArray()];
-        // A published price goes before an assumed one, though the book's first machine is another.
+        // What the ledger of a run is priced by, see Report, and the book's first owned machine.
         Assert.Equal([("rented", "cloud-2"), ("owned", "server-64")], pairings.Select(p => (p.GetProperty("tenure").GetString(), p.GetProperty("machine").GetString())));
         Assert.DoesNotContain(Devices(pairings[0]), device => device.GetProperty("name").GetString() == "amd-vck5000"); // nobody rents it out
         bool isStaircaseSeen = false;
