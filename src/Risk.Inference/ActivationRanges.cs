@@ -17,7 +17,7 @@ public static class ActivationRanges
     {
         IReadOnlyList<string> tensors = ReducedPrecision.ProductInputs(onnx);
         OnnxRuntimeLibrary.UseConfigured();
-        using SessionOptions options = OnnxSession.Options();
+        using SessionOptions options = SessionOpening.Options();
         using var session = new InferenceSession(ReducedPrecision.Observed(onnx, tensors), options);
         using var run = new RunOptions();
         var ranges = tensors.ToDictionary(name => name, _ => new ValueRange(float.MaxValue, float.MinValue), StringComparer.Ordinal);

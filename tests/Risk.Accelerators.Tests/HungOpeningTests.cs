@@ -56,7 +56,7 @@ public sealed class HungOpeningTests : IDisposable
     public void DeviceThatDoesNotOpen_IsRefused()
     {
         ReadyProfile hanging = ReadyProfiles.Find("cpu")! with { Prepare = _driver.Wait };
-        Assert.False(AcceleratorDevice.TryOpen(Bounded(300), hanging, out _, out DeviceRefusal? refusal));
+        Assert.False(AcceleratorOpening.TryOpen(Bounded(300), hanging, out _, out DeviceRefusal? refusal));
         Assert.Equal(("second", ModelCodes.DeviceHung), (refusal.Device, refusal.Code));
     }
 

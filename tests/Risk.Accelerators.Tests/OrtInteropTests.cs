@@ -28,7 +28,7 @@ public sealed class OrtInteropTests
     [Fact]
     public void EveryNode_IsAssigned_ToTheProcessor_WhenThereIsNothingElse()
     {
-        using var options = OnnxSession.Options();
+        using var options = SessionOpening.Options();
         options.AddSessionConfigEntry("session.record_ep_graph_assignment_info", "1");
         using var session = new InferenceSession(ProbeModel.Layers(5, 8), options);
         List<AssignedNode> nodes = OrtInterop.Assignment(session);

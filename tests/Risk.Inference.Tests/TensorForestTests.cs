@@ -125,7 +125,7 @@ public sealed class TensorForestTests
 
     private static float[] Outputs(byte[] onnx, float[] rows, int features)
     {
-        using var options = OnnxSession.Options();
+        using var options = SessionOpening.Options();
         using var session = new InferenceSession(onnx, options);
         using var input = OrtValue.CreateTensorValueFromMemory(rows, [rows.Length / features, features]);
         using var run = new RunOptions();

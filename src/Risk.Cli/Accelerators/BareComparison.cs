@@ -22,7 +22,7 @@ internal sealed record BareComparison(int Batch, double OursMicros, double BareM
 
     public static List<BareComparison> Run(IScorer ours, DeviceModel model, AcceleratorDevice device, float[] rows, Action progress, CancellationToken cancellation)
     {
-        using SessionOptions options = OnnxSession.Options(device);
+        using SessionOptions options = SessionOpening.Options(device);
         using var bare = new InferenceSession(model.Onnx, options);
         using var runOptions = new Microsoft.ML.OnnxRuntime.RunOptions();
         int width = bare.OutputMetadata[model.OutputName].Dimensions is [_, var columns] ? columns : 1;

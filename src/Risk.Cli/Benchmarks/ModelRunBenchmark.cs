@@ -18,7 +18,7 @@ internal sealed class ModelRunBenchmark : IBenchmark
         var result = new BenchmarkResult();
         BenchmarkForest forest = BenchmarkForest.Made();
         using OnnxSession ours = forest.OpenSession(Batches[^1]);
-        using SessionOptions options = OnnxSession.Options();
+        using SessionOptions options = SessionOpening.Options();
         using var bare = new InferenceSession(forest.Onnx, options);
         using var runOptions = new RunOptions();
         foreach (int batch in Batches)

@@ -184,12 +184,3 @@ internal abstract unsafe class SessionLane : IDisposable
         protected override bool Receive() => OrtInterop.Copy(_out, _to);
     }
 }
-
-/// <summary>What a session takes and gives.</summary>
-/// <param name="OutputRank">1 for [N], 2 for [N, <paramref name="OutputWidth"/>].</param>
-internal sealed record SessionShape(InferenceSession Session, string InputName, string OutputName, int FeatureCount, int OutputRank, int OutputWidth)
-{
-    public long[] Input(int size) => [size, FeatureCount];
-
-    public long[] Output(int size) => OutputRank == 1 ? [size] : [size, OutputWidth];
-}
