@@ -12,6 +12,7 @@ using Risk.Core.Costs;
 using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Service.Engine;
+using Risk.Service.Engine.Challengers;
 using Risk.Service.Serving;
 
 namespace Risk.Cluster;
@@ -29,6 +30,7 @@ internal static class ClusterSilo
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(Console.Error.WriteLine);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, directory, configuration.Keys);
+        IReadOnlyList<(ChallengerOptions Options, IDecisionStore Store)> challengers = ChallengerFiles.OfService(configuration, files.Definition, keys, directory);
         var activations = new ShardActivations();
         IGrainFactory? grains = null;
         string name = string.Create(CultureInfo.InvariantCulture, $"{cluster.Host}:{cluster.SiloPort}");
@@ -38,6 +40,7 @@ internal static class ClusterSilo
             Fenced = activations.Fenced,
             AskOwner = (partition, message, cancellation) => AskOwner(grains, files.Definition.Schema.Name, partition, message, cancellation),
             Profile = name => ProfileFile.Find(name, Console.Error.WriteLine),
+            Challengers = [.. challengers.Select(c => c.Options)],
         };
         (ServeHost? engine, ModelRefusal? refusal) = await ServeHost.Start(options, CancellationToken.None);
         if (engine is null)
@@ -59,6 +62,7 @@ internal static class ClusterSilo
             // Stopping deactivates every grain, which drains its shard.
             await host.WaitForShutdownAsync();
         }
+        foreach ((_, IDecisionStore own) in challengers) { own.Dispose(); }
         return 0;
     }
 

@@ -93,6 +93,18 @@ public sealed class ScoringBatch
     /// <summary>Every remote column of result row <paramref name="k"/> as it is without the entity.</summary>
     public void PutRemoteAbsent(RemoteColumns columns, int k) => columns.ScatterAbsent(View(k));
 
+    /// <summary>What the champion's record tells of result row <paramref name="k"/>: its view, and whether the event came late or without all of its history.</summary>
+    /// <param name="view">Shape [champion's features].</param>
+    public void PutGiven(GivenColumns columns, int k, ReadOnlySpan<float> view, RecordFlags flags)
+    {
+        columns.Put(view, View(k));
+        PutGivenLate(k, flags);
+        Incomplete[k] = flags.HasFlag(RecordFlags.Incomplete);
+    }
+
+    /// <summary>The same without the view, for rows that are taken into the history again.</summary>
+    public void PutGivenLate(int k, RecordFlags flags) => Late[k] = flags.HasFlag(RecordFlags.Late);
+
     /// <summary>An owner of result row <paramref name="k"/> could not be asked: its columns stay as without the entity, and the record says so.</summary>
     public void MarkIncomplete(int k) => Incomplete[k] = true;
 

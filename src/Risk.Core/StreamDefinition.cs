@@ -27,6 +27,31 @@ public sealed record StreamDefinition(StreamSchema Schema, FeatureCatalog Catalo
             : null;
     }
 
+    /// <summary>
+    /// Whether this stream's model can be a challenger of another's: it must read the same transactions, and its columns must
+    /// be the champion's or such as it can build itself. Null when <paramref name="errors"/> got at least one CHALLENGER_INVALID.
+    /// </summary>
+    /// <param name="isPartitioned">See <see cref="GivenColumns.Match"/>.</param>
+    public GivenColumns? Challenges(StreamDefinition champion, bool isPartitioned, ICollection<DefinitionError> errors)
+    {
+        if (!Schema.Fields.SequenceEqual(champion.Schema.Fields, SameField.Instance) || Schema.SubjectKey != champion.Schema.SubjectKey || Schema.Grace != champion.Schema.Grace)
+        {
+            errors.Add(new DefinitionError("CHALLENGER_INVALID", $"{Schema.Name}/schema.json", "$.fields", $"a challenger of {champion.Schema.Name} reads its transactions: fields, subject and grace must be the same as there"));
+            return null;
+        }
+        return GivenColumns.Match(Catalog, champion.Catalog, isPartitioned, $"{Schema.Name}/features.json", errors);
+    }
+
+    private sealed class SameField : IEqualityComparer<SchemaField>
+    {
+        public static SameField Instance { get; } = new();
+        private static readonly IReadOnlyList<string> s_none = [];
+
+        public bool Equals(SchemaField? x, SchemaField? y) => x is not null && y is not null && (x with { Values = s_none }) == (y with { Values = s_none }) && x.Values.SequenceEqual(y.Values);
+
+        public int GetHashCode(SchemaField field) => field.Name.GetHashCode(StringComparison.Ordinal);
+    }
+
     /// <summary>Policy conditions may use every number and text field and every feature.</summary>
     private sealed class Scope(StreamSchema schema, FeatureCatalog catalog) : IConditionScope
     {

@@ -13,11 +13,11 @@ internal static class DecisionCard
 {
     private const int ReasonCountDefault = 4;
 
-    public static void Show(Output output, StoredDecision decision, DecisionParts parts)
+    public static void Show(Output output, StoredDecision decision, DecisionParts parts, IReadOnlyList<(string Name, StoredDecision Decision)> challengers)
     {
         DecisionRecord record = decision.Record();
         output.People.MarkupLine(Title(record));
-        output.People.Write(Facts(output, record, parts));
+        output.People.Write(Facts(output, record, parts, challengers));
         if (record.Reasons.Count > 0)
         {
             output.WriteLine("Reasons");
@@ -56,7 +56,7 @@ internal static class DecisionCard
 
     public static string Probability(double value) => double.IsNaN(value) ? "none" : value.ToString("0.######", CultureInfo.InvariantCulture);
 
-    private static Table Facts(Output output, in DecisionRecord record, DecisionParts parts)
+    private static Table Facts(Output output, in DecisionRecord record, DecisionParts parts, IReadOnlyList<(string Name, StoredDecision Decision)> challengers)
     {
         Table table = output.CreateTable("", "").HideHeaders();
         void Row(string name, string value) => table.AddRow(Markup.Escape(name), Markup.Escape(value));
@@ -73,7 +73,13 @@ internal static class DecisionCard
         }
 
         Row("cost", string.Create(CultureInfo.InvariantCulture, $"{record.CostMoney:0.###e+0}, {record.CostJoules:0.###e+0} J ({Encoding.UTF8.GetString(record.CostMethod)})"));
-        Row("decided by", $"{Encoding.UTF8.GetString(record.Actor)}{(record.SolelyAutomated ? ", solely automated" : ", for a person to look at")}");
+        string actor = Encoding.UTF8.GetString(record.Actor);
+        Row("decided by", actor == RecordIdentity.Challenger ? "a challenger: what it said was never acted on" : $"{actor}{(record.SolelyAutomated ? ", solely automated" : ", for a person to look at")}");
+        foreach ((string name, StoredDecision said) in challengers)
+        {
+            DecisionRecord other = said.Record();
+            Row("challenger", $"{name} says {((Outcome)other.Outcome).Name()}, probability {Probability(other.CalibratedScore)}: ./risk show {Encoding.UTF8.GetString(record.EventId)} --out {said.Directory}");
+        }
         return table;
     }
 

@@ -6,17 +6,21 @@ using Risk.Core.Replay;
 using Risk.Core.Transactions;
 using Risk.Inference.Devices;
 using Risk.Service.Engine;
+using Risk.Service.Engine.Challengers;
 
 namespace Risk.Cli.Verbs;
 
 /// <summary>Everything that <c>risk demo</c> found out, once for scripts and for people.</summary>
-internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, StreamInput input, RunReport report, RunOutcome outcome)
+internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, StreamInput input, RunReport report, RunOutcome outcome, IReadOnlyList<(Challenger Challenger, RunOutcome? Outcome)> challengers)
 {
     public EngineOptions Options => options;
     public EmbeddedEngine Engine => engine;
     public StreamInput Input => input;
     public RunReport Report => report;
     public RunOutcome Outcome => outcome;
+
+    /// <summary>What the challengers would have decided; null where one's log could not be opened.</summary>
+    public IReadOnlyList<(Challenger Challenger, RunOutcome? Outcome)> Challengers => challengers;
 
     public long Transactions => report.After.Transactions;
     public long DeadLetters => report.After.DeadLetters;
@@ -39,20 +43,11 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
         json.WriteNumber("seconds", Math.Round(report.Elapsed.TotalSeconds, 3));
         json.WriteNumber("throughputPerSecond", Math.Round(report.PerSecond, 1));
         WriteLatency(json);
-        WriteQuality(json);
-        json.WriteStartObject("outcomes");
-        foreach (Outcome each in Enum.GetValues<Outcome>()) { json.WriteNumber(each.ToString().ToLowerInvariant(), outcome.Count(each)); }
-        json.WriteEndObject();
-        WriteMoney(json);
+        Write(json, outcome);
         json.WriteStartObject("deadLetterCodes");
         foreach ((ErrorCode code, long count) in engine.DeadLetterCounts) { json.WriteNumber(code.Text(), count); }
         json.WriteEndObject();
-        json.WriteStartObject("cost");
-        json.WriteNumber("perThousand", Cost.Money);
-        json.WriteString("currency", Cost.Currency);
-        json.WriteNumber("joulesPerThousand", Math.Round(Cost.Joules, 6));
-        json.WriteString("method", Cost.Method);
-        json.WriteEndObject();
+        Write(json, Cost);
         json.WriteStartObject("log");
         json.WriteNumber("size", engine.LogSize);
         json.WriteString("rootHash", RootHash);
@@ -65,7 +60,8 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
         json.WriteNumber("memoryPeakBytes", MemoryPeakBytes);
         json.WriteNumber("entities", engine.Features.EntityCount);
         json.WriteEndObject();
-        WriteDevices(json);
+        WriteDevices(json, engine.Model);
+        WriteChallengers(json);
         json.WriteStartObject("recovery");
         json.WriteNumber("snapshot", engine.Recovery.Snapshot);
         json.WriteNumber("reapplied", engine.Recovery.Reapplied);
@@ -73,10 +69,51 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
         json.WriteEndObject();
     }
 
-    private void WriteDevices(Utf8JsonWriter json)
+    private void WriteChallengers(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("challengers");
+        foreach ((Challenger challenger, RunOutcome? said) in challengers)
+        {
+            json.WriteStartObject();
+            json.WriteString("name", challenger.Name);
+            json.WriteString("model", challenger.Model.Champion.Reference);
+            json.WriteString("out", challenger.Options.Directory);
+            json.WriteString("executionProvider", challenger.Model.ExecutionProvider);
+            json.WriteNumber("decisionsThisRun", challenger.Decisions);
+            json.WriteNumber("otherOutcomesThisRun", challenger.OtherOutcomes);
+            json.WriteNumber("behind", challenger.State.Sum(s => s.Behind));
+            json.WriteString("problem", challenger.State.FirstOrDefault(s => s.Problem is not null).Problem);
+            if (said is not null) { Write(json, said); }
+            Write(json, challenger.PerThousand());
+            WriteDevices(json, challenger.Model);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    private static void Write(Utf8JsonWriter json, RunOutcome said)
+    {
+        WriteQuality(json, said.Quality);
+        json.WriteStartObject("outcomes");
+        foreach (Outcome each in Enum.GetValues<Outcome>()) { json.WriteNumber(each.ToString().ToLowerInvariant(), said.Count(each)); }
+        json.WriteEndObject();
+        WriteMoney(json, said.Business);
+    }
+
+    private static void Write(Utf8JsonWriter json, CostPerThousand cost)
+    {
+        json.WriteStartObject("cost");
+        json.WriteNumber("perThousand", cost.Money);
+        json.WriteString("currency", cost.Currency);
+        json.WriteNumber("joulesPerThousand", Math.Round(cost.Joules, 6));
+        json.WriteString("method", cost.Method);
+        json.WriteEndObject();
+    }
+
+    private static void WriteDevices(Utf8JsonWriter json, ServingModel model)
     {
         json.WriteStartArray("devices");
-        foreach ((string device, string provider, DeviceStatistics statistics) in engine.Model.Scorers)
+        foreach ((string device, string provider, DeviceStatistics statistics) in model.Scorers)
         {
             json.WriteStartObject();
             json.WriteString("device", device);
@@ -116,9 +153,8 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
         json.WriteNumber("max", histogram.Max);
     }
 
-    private void WriteQuality(Utf8JsonWriter json)
+    private static void WriteQuality(Utf8JsonWriter json, Quality quality)
     {
-        Quality quality = outcome.Quality;
         json.WriteStartObject("quality");
         WriteOptional(json, "aucRoc", quality.AucRoc);
         WriteOptional(json, "averagePrecision", quality.AveragePrecision);
@@ -129,9 +165,8 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
         json.WriteEndObject();
     }
 
-    private void WriteMoney(Utf8JsonWriter json)
+    private static void WriteMoney(Utf8JsonWriter json, BusinessFigures figures)
     {
-        BusinessFigures figures = outcome.Business;
         json.WriteStartObject("business");
         json.WriteNumber("frauds", figures.FraudCount);
         json.WriteNumber("fraudsCaught", figures.FraudCaughtCount);

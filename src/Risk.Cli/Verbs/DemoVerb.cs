@@ -7,6 +7,7 @@ using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Service.Costs;
 using Risk.Service.Engine;
+using Risk.Service.Engine.Challengers;
 using Risk.Streams;
 
 namespace Risk.Cli.Verbs;
@@ -23,6 +24,7 @@ internal static class DemoVerb
     private static readonly Option<string> s_clock = new("--clock") { Description = "wall, or event: decisions are dated by their events and two runs are equal to the byte (with keys that are no secret).", HelpName = "CLOCK", DefaultValueFactory = _ => "wall" };
     private static readonly Option<bool> s_strict = new("--strict") { Description = "Stop at the first record that is not accepted (exit 2)." };
 
+    private static readonly Option<string[]> s_challengers = new("--challenger") { Description = "Let another model score beside the champion, in a log of its own (<out>/challengers/): a stream that reads the same transactions, such as card-payments-sequence, or a model NAME@VERSION; may be given several times.", HelpName = "STREAM|MODEL" };
     private static readonly Option<string?> s_accelerators = AcceleratorFile.Option();
 
     public static Command Create()
@@ -30,7 +32,7 @@ internal static class DemoVerb
         s_clock.AcceptOnlyFromAmong("wall", "event");
         var command = new Command("demo", "Score a recorded stream through the whole path: features, model, policy, reasons, durable log. What it cost is in <out>/costs.jsonl, for risk cost report.")
         {
-            s_stream, s_input, s_labels, s_transactions, s_rate, s_clock, s_strict, s_accelerators, s_out,
+            s_stream, s_input, s_labels, s_transactions, s_rate, s_clock, s_strict, s_accelerators, s_challengers, s_out,
         };
         command.SetVerb(Run);
         return command;
@@ -51,6 +53,8 @@ internal static class DemoVerb
         var options = new EngineOptions(directory, files.Definition, ModelFiles.Load(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible)
         {
             Devices = new ServingDevices(AcceleratorFile.Read(context.Get(s_accelerators)), told => output.Note(told.ToString())),
+            Challengers = ChallengerFiles.OfRun(context.Get(s_challengers) ?? [], files.Definition, keys, directory),
+            Tell = (code, sentence) => output.Note($"{code}: {sentence}"),
             Routing = new RoutingOptions { Profile = name => ProfileFile.Find(name, output.Note) },
         };
 
@@ -69,8 +73,9 @@ internal static class DemoVerb
         {
             output.Note($"LATE: {report.LateCount} of {report.Decisions} events came later than the stream's grace and changed no window; is one event dated far ahead, or should schema.json allow more grace?");
         }
+        foreach (Challenger challenger in engine.Challengers) { Finish(output, challenger, context.Cancellation); }
         RunOutcome outcome = output.Run("Measuring quality", "decisions", engine.LogSize, progress => engine.Measure(input.Labels, (done, _) => progress.Done = done));
-        var result = new DemoResult(options, engine, input, report, outcome);
+        var result = new DemoResult(options, engine, input, report, outcome, [.. engine.Challengers.Select(c => (c, engine.Measure(c, input.Labels)))]);
         if (output.Json) { output.WriteJson(result.WriteJson); } else { DemoView.Show(output, result); }
         return ExitCode.Done;
     }
@@ -86,6 +91,19 @@ internal static class DemoVerb
         if (engine is null) { throw CommandFailure.BadInput(refusal!.Code, refusal.Reason); }
         if (engine.RecoveredTails > 0) { output.Note("RECOVERED_TAIL: the last run was cut off in the middle of a write; the log goes on behind its last whole group."); }
         return engine;
+    }
+
+    /// <summary>The champion is done; a challenger takes the time it needs.</summary>
+    private static void Finish(Output output, Challenger challenger, CancellationToken cancellation)
+    {
+        long total = challenger.State.Sum(s => s.Behind);
+        string? problem = output.Run($"{challenger.Name} catching up", "decisions", total, progress => challenger.Finish(left =>
+        {
+            progress.Total = Math.Max(progress.Total ?? 0, left);
+            progress.Done = (progress.Total ?? 0) - left;
+        }, cancellation));
+        if (problem is not null) { output.Note($"{problem}: challenger {challenger.Name} stands still; the same command again lets it go on"); }
+        challenger.AddCosts();
     }
 
     private static RunReport Score(EmbeddedEngine engine, FileTransactionSource source, TransactionParser parser, RunOptions run, ProgressReport progress, CancellationToken cancellation)

@@ -6,6 +6,7 @@ using Risk.Core.Decisions;
 using Risk.Core.Replay;
 using Risk.Core.Transactions;
 using Risk.Service.Engine;
+using Risk.Service.Engine.Challengers;
 using Spectre.Console;
 
 namespace Risk.Cli.Verbs;
@@ -26,6 +27,7 @@ internal static class DemoView
         table.AddRow("[bold]Cost[/]", F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency} and {result.Cost.Joules * 1000:N0} J per 1,000,000 decisions {On(result.Engine.Costs.Machine.Machine)}{(result.Engine.Model.Devices.Count > 0 ? ", accelerators and their idle time included" : "")}"));
         table.AddRow("[bold]Log[/]", F($"{result.Engine.LogSize:N0} entries, root {result.RootHash[..16]}…"));
         output.People.Write(table);
+        if (result.Challengers.Count > 0) { ShowChallengers(output, result); }
         if (result.Report.Transactions > 0) { ShowStages(output, result.Report.Latencies); }
         ShowNext(output, result);
     }
@@ -75,6 +77,28 @@ internal static class DemoView
         BusinessFigures figures = result.Outcome.Business;
         string currency = result.Options.Definition.Schema.Amount?.Currency ?? "";
         return F($"{figures.FraudCaughtCount:N0} of {figures.FraudCount:N0} caught, {figures.FraudMoneyCaught:N0} of {figures.FraudMoney:N0} {currency} ({figures.FraudMoneyCaughtShare:P0}), with {figures.ReviewedCount:N0} reviews ({figures.ReviewPrecision:P0} of them frauds)");
+    }
+
+    /// <summary>Champion and challengers side by side: what would have come of their decisions, and what they cost.</summary>
+    private static void ShowChallengers(Output output, DemoResult result)
+    {
+        Table table = output.CreateTable(["", Markup.Escape($"champion {result.Engine.Model.Champion.Reference}"), .. result.Challengers.Select(c => Markup.Escape($"{c.Challenger.Name}: {c.Challenger.Model.Champion.Reference}"))]);
+        void Row(string name, string champion, Func<Challenger, RunOutcome, string> of) => table.AddRow([name, champion, .. result.Challengers.Select(c => c.Outcome is { } said ? of(c.Challenger, said) : "no log")]);
+        RunOutcome own = result.Outcome;
+        Row("decided", F($"{own.Outcomes.Values.Sum():N0}"), (c, said) => F($"{said.Outcomes.Values.Sum():N0}") + (c.State.Sum(s => s.Behind) is > 0 and var behind ? F($", {behind:N0} behind") : ""));
+        Row("AUC ROC", Score(own.Quality.AucRoc), (_, said) => Score(said.Quality.AucRoc));
+        Row("average precision", Score(own.Quality.AveragePrecision), (_, said) => Score(said.Quality.AveragePrecision));
+        Row(F($"card precision@{own.Quality.TopK}"), Score(own.Quality.CardPrecision), (_, said) => Score(said.Quality.CardPrecision));
+        Row("reviews", F($"{own.Business.ReviewedCount:N0}"), (_, said) => F($"{said.Business.ReviewedCount:N0}"));
+        string currency = result.Options.Definition.Schema.Amount?.Currency ?? "";
+        Row("frauds caught", Caught(own.Business, currency), (_, said) => Caught(said.Business, currency));
+        Row("other outcome than the champion's", "", (c, _) => F($"{c.OtherOutcomes:N0} of {c.Decisions:N0} in this run"));
+        Row("cost per 1,000,000", F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency}"), (c, _) => c.PerThousand() is var cost ? F($"{cost.Money * 1000:0.000000} {cost.Currency}, the machine's idle time left to the champion") : "");
+        output.People.Write(table);
+        foreach ((Challenger challenger, _) in result.Challengers) { output.WriteLine($"What {challenger.Name} said is a log like any other, in {challenger.Options.Directory}: ./risk show, explain and verify read it."); }
+
+        static string Score(double? value) => value is { } number ? F($"{number:0.000}") : "not measured";
+        static string Caught(BusinessFigures figures, string currency) => F($"{figures.FraudCaughtCount:N0} of {figures.FraudCount:N0}, {figures.FraudMoneyCaught:N0} {currency}");
     }
 
     private static void ShowStages(Output output, StageLatencies latencies)

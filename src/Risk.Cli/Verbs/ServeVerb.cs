@@ -7,6 +7,7 @@ using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Service.Engine;
+using Risk.Service.Engine.Challengers;
 using Risk.Service.Serving;
 using Risk.Streams;
 using Risk.Streams.Kafka;
@@ -67,7 +68,12 @@ internal static class ServeVerb
         KafkaSettings? kafka = Kafka(configuration.Kafka);
         (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(context.Output.Note);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, definition.Schema.Name, keys, directory, configuration.Keys);
-        var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices, machine, token => WarmUp(files, token)) { Profile = name => ProfileFile.Find(name, context.Output.Note) };
+        IReadOnlyList<(ChallengerOptions Options, IDecisionStore Store)> challengers = ChallengerFiles.OfService(configuration, definition, keys, directory);
+        var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices, machine, token => WarmUp(files, token))
+        {
+            Profile = name => ProfileFile.Find(name, context.Output.Note),
+            Challengers = [.. challengers.Select(c => c.Options)],
+        };
 
         (ServeHost? host, ModelRefusal? refusal) = await ServeHost.Start(options, context.Cancellation);
         if (host is null) { throw CommandFailure.BadInput(refusal!.Code, refusal.Reason); }
@@ -83,6 +89,7 @@ internal static class ServeVerb
                 context.Output.Note("stopping: what was taken is being decided and committed");
             }
         }
+        foreach ((_, IDecisionStore own) in challengers) { own.Dispose(); }
         return ExitCode.Done;
     }
 

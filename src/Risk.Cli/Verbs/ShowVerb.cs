@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.Text;
 using System.Text.Json;
 using Risk.Cli.CommandLine;
+using Risk.Core.Decisions;
 using Risk.Core.Log;
 
 namespace Risk.Cli.Verbs;
@@ -28,19 +30,20 @@ internal static class ShowVerb
     {
         StoredDecision decision = StoredDecision.Find(context, context.Get(Out)!, context.Get(Id));
         using DecisionParts parts = DecisionParts.Find(decision.Record(), context.Get(Stream));
+        IReadOnlyList<(string Name, StoredDecision Decision)> challengers = StoredDecision.OfChallengers(context, context.Get(Out)!, Encoding.UTF8.GetString(decision.Record().EventId));
         if (context.Output.Json)
         {
-            context.Output.WriteJson(json => Write(json, decision, parts));
+            context.Output.WriteJson(json => Write(json, decision, parts, challengers));
         }
         else
         {
-            DecisionCard.Show(context.Output, decision, parts);
+            DecisionCard.Show(context.Output, decision, parts, challengers);
         }
 
         return ExitCode.Done;
     }
 
-    private static void Write(Utf8JsonWriter json, StoredDecision decision, DecisionParts parts)
+    private static void Write(Utf8JsonWriter json, StoredDecision decision, DecisionParts parts, IReadOnlyList<(string Name, StoredDecision Decision)> challengers)
     {
         decision.WriteRecord(json, parts.ReasonText);
         json.WriteString("model", parts.Bundle is { } bundle ? $"{bundle.Manifest.Name}@{bundle.Manifest.Version}" : null);
@@ -52,6 +55,21 @@ internal static class ShowVerb
             WriteFeatures(json, parts, payload);
         }
 
+        json.WriteStartArray("challengers");
+        foreach ((string name, StoredDecision said) in challengers)
+        {
+            DecisionRecord record = said.Record();
+            json.WriteStartObject();
+            json.WriteString("name", name);
+            json.WriteString("modelDigest", Convert.ToHexStringLower(record.ModelDigest));
+            json.WriteNumber("sequence", said.Sequence);
+            if (double.IsNaN(record.CalibratedScore)) { json.WriteNull("score"); } else { json.WriteNumber("score", record.CalibratedScore); }
+            json.WriteString("outcome", ((Outcome)record.Outcome).Name());
+            json.WriteString("out", said.Directory);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
         json.WriteStartArray("notes");
         foreach (string note in parts.Notes)
         {

@@ -34,13 +34,23 @@ internal sealed record StoredDecision(string Directory, long Sequence, byte[] En
     public static StoredDecision Find(VerbContext context, string directory, string id)
     {
         RunDirectory.RequireLog(directory);
+        return FindOrNull(context, directory, id, out long records) ?? throw CommandFailure.BadInput("DECISION_NOT_FOUND", $"There is no decision '{id}' among the {records} records in {directory}.");
+    }
+
+    /// <summary>What the challengers of a run said of an event, as far as they have come; see <see cref="ChallengerFiles.Of"/>.</summary>
+    public static IReadOnlyList<(string Name, StoredDecision Decision)> OfChallengers(VerbContext context, string directory, string eventId) =>
+        [.. ChallengerFiles.Of(directory)
+            .Select(own => (own.Name, Decision: File.Exists(LogFolder.Find(own.Directory).Checkpoint) ? FindOrNull(context, own.Directory, eventId, out _) : null))
+            .Where(found => found.Decision is not null).Select(found => (found.Name, found.Decision!))];
+
+    private static StoredDecision? FindOrNull(VerbContext context, string directory, string id, out long records)
+    {
         long? sequence = !id.StartsWith('#') ? Locate(context, directory, id)
             : long.TryParse(id.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out long given) ? given
             : null;
         using DecisionLogReader reader = DecisionLogReader.Open(directory);
-        return sequence is { } place && place < reader.End && reader.Seek(place)
-            ? new StoredDecision(directory, place, reader.Record.ToArray(), reader.Payload.ToArray())
-            : throw CommandFailure.BadInput("DECISION_NOT_FOUND", $"There is no decision '{id}' among the {reader.End} records in {directory}.");
+        records = reader.End;
+        return sequence is { } place && place < reader.End && reader.Seek(place) ? new StoredDecision(directory, place, reader.Record.ToArray(), reader.Payload.ToArray()) : null;
     }
 
     /// <summary>By the index, which first takes in what is new in the log; where none can be kept, by reading the log through.</summary>

@@ -17,11 +17,13 @@ public sealed class CostLedger
     private readonly DeviceMeter[] _devices;
     private readonly long _nanosPerDecision; // modelled CPU time
     private readonly double _utilisation;
+    private readonly bool _isBeside;
     private Cost _carried;
     private Cost _ofDevices;
 
-    private CostLedger(PriceBook book, MachinePrice machine, CostMethod method, IReadOnlyList<DeviceMeter> devices)
+    private CostLedger(PriceBook book, MachinePrice machine, CostMethod method, IReadOnlyList<DeviceMeter> devices, bool isBeside = false)
     {
+        _isBeside = isBeside;
         Book = book;
         Method = method;
         Machine = new MachineMeter(book, machine);
@@ -61,6 +63,13 @@ public sealed class CostLedger
     /// <summary>CPU time, reserved time and runs on devices are given.</summary>
     public static CostLedger Measured(PriceBook book, MachinePrice machine, params IReadOnlyList<DeviceMeter> devices) => new(book, machine, CostMethod.Measured, devices);
 
+    /// <summary>
+    /// Of work that runs beside an engine on the same machine: it is charged the CPU time it took and its own accelerators. The
+    /// machine's idle time stays with the engine, whose ledger is told the same CPU time as somebody else's, so that both add up
+    /// to the machine.
+    /// </summary>
+    public static CostLedger Beside(PriceBook book, MachinePrice machine, params IReadOnlyList<DeviceMeter> devices) => new(book, machine, CostMethod.Measured, devices, isBeside: true);
+
     /// <summary>CPU time is the price book's constant; nothing but the count of decisions enters. Accelerators are not charged: no two runs on them take the same time.</summary>
     /// <param name="decisionsBefore">Decisions that are already in the log, of a run that goes on: their cost is in <see cref="Total"/>.</param>
     public static CostLedger Modelled(PriceBook book, MachinePrice machine, long decisionsBefore = 0)
@@ -76,14 +85,18 @@ public sealed class CostLedger
     /// <param name="cpuMicros">CPU time of the process (all its threads) since the charge before.</param>
     /// <param name="reservedMicros">Wall time since the charge before; it passes for every device too. When less than what the CPU time needs on all cores, that counts.</param>
     /// <param name="decisions">Decisions that bear the cost; with 0 it is carried on.</param>
+    /// <param name="besideMicros">Of <paramref name="cpuMicros"/>, what ledgers beside this one bear (<see cref="Beside"/>).</param>
     /// <returns>The cost that these decisions share (<see cref="Cost.Share"/>), anything carried included.</returns>
-    public Cost Charge(long cpuMicros, long reservedMicros, int decisions)
+    public Cost Charge(long cpuMicros, long reservedMicros, int decisions, long besideMicros = 0)
     {
         if (Method != CostMethod.Measured)
             throw new InvalidOperationException("a modelled ledger is charged by the count of decisions");
         ArgumentOutOfRangeException.ThrowIfNegative(cpuMicros);
         ArgumentOutOfRangeException.ThrowIfNegative(reservedMicros);
-        return Add(Machine.Advance(checked(cpuMicros * 1000), checked(reservedMicros * 1000 * Machine.Machine.Cores)), reservedMicros, decisions);
+        ArgumentOutOfRangeException.ThrowIfNegative(besideMicros);
+        long cpuNanos = Math.Max(0, checked((cpuMicros - besideMicros) * 1000));
+        long reservedCoreNanos = _isBeside ? 0 : Math.Max(0, checked((reservedMicros * Machine.Machine.Cores - besideMicros) * 1000));
+        return Add(Machine.Advance(cpuNanos, reservedCoreNanos), reservedMicros, decisions);
     }
 
     /// <summary>
@@ -123,7 +136,7 @@ public sealed class CostLedger
             ? $"owned, {machine.Purchase.Value:R} {Book.Currency} over {machine.Life.Value:R} years ({Name(machine.Purchase.Basis)}) and {Book.Power.Value:R} {Book.Currency}/kWh ({Name(Book.Power.Basis)})"
             : $"rented at {machine.Hourly.Value:R} {Book.Currency}/h ({Name(machine.Hourly.Basis)})";
         string cards = string.Concat(_devices.Select(device => $"; {device.Name}, {(device.Rates.Tenure == Tenure.Owned ? "owned" : "rented")} as {device.Rates.Name}, measured run time, {device.Rates.OnPerHour.Value:0.####} {Book.Currency}/h while on without the host's cores, {(device.IsEnergyCounted ? "energy by its own counter, shared out by " : "")}{device.Rates.IdleWatts.Value:0.##} to {device.Rates.FullWatts.Value:0.##} W at the meter"));
-        return $"{time}; {machine.Name}, {price}, idle time while reserved included; energy by a linear model {machine.Idle.Value:R} to {machine.Full.Value:R} W ({Name(machine.Full.Basis)}), PUE {Book.PowerUsageEffectiveness.Value:R}{cards}; price book {Book.Name} {Book.Version}";
+        return $"{time}; {machine.Name}, {price}, {(_isBeside ? "its idle time borne by the engine that this ran beside" : "idle time while reserved included")}; energy by a linear model {machine.Idle.Value:R} to {machine.Full.Value:R} W ({Name(machine.Full.Basis)}), PUE {Book.PowerUsageEffectiveness.Value:R}{cards}; price book {Book.Name} {Book.Version}";
     }
 
     private Cost Add(Cost charged, long reservedMicros, int decisions)

@@ -46,7 +46,7 @@ public sealed class DeviceMeter
     public DeviceRates Rates { get; }
     public string Name { get; }
 
-    /// <summary>Set it when the device is switched, right after <see cref="CostLedger.Charge(long, long, int)"/>.</summary>
+    /// <summary>Set it when the device is switched, right after <see cref="CostLedger.Charge(long, long, int, long)"/>.</summary>
     public bool IsOn { get; set; }
 
     /// <summary>Its energy is that of its counter, at present; otherwise that of the stated watts.</summary>

@@ -53,7 +53,7 @@ public sealed unsafe class FeatureEngine
         _labels = labels;
         _grace = Math.Max(catalog.Schema.Grace, _scope.Skew);
         _calendar = new Calendar(catalog.Zone);
-        var indexed = catalog.Features.Select((f, i) => (Feature: f, Output: i)).ToArray();
+        var indexed = catalog.Features.Select((f, i) => (Feature: f, Output: i)).Where(f => _scope.Given?.Has(f.Output) != true).ToArray();
         _stateless = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Field or FeatureSource.Calendar).Select(f => f.Feature)];
         _statelessOutput = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Field or FeatureSource.Calendar).Select(f => f.Output)];
         // Derived from features of several owners: only the subject's shard has them all.
@@ -85,8 +85,8 @@ public sealed unsafe class FeatureEngine
     /// <summary>
     /// Applies the rows in order and writes their views. <paramref name="rows"/>: row numbers of the batch, ascending;
     /// <paramref name="views"/>: shape [rows × FeatureCount], row-major; <paramref name="late"/>: shape [rows], whether the
-    /// event came after the grace period (answered, but not taken into the history). Columns of entities that this engine's
-    /// scope leaves to others are read, for what is derived from them, and not written.
+    /// event came after the grace period (answered, but not taken into the history). Columns that this engine's scope leaves
+    /// to others are read, for what is derived from them, and not written.
     /// </summary>
     public void Build(TransactionBatch batch, ReadOnlySpan<int> rows, Span<double> views, Span<bool> late)
     {
@@ -96,7 +96,7 @@ public sealed unsafe class FeatureEngine
             if (i + AheadRows < rows.Length) { FindKeys(batch, rows[i + AheadRows], Place(i + AheadRows)); }
             if ((uint)(i + AheadRows / 2) < (uint)rows.Length) { FindRecords(Place(i + AheadRows / 2)); }
             if ((uint)(i + AheadRows / 4) < (uint)rows.Length) { ConfirmRecords(Place(i + AheadRows / 4), batch.EventTimes[rows[i + AheadRows / 4]]); }
-            if (i >= 0) { late[i] = Apply(batch, rows[i], Place(i), views.Slice(i * FeatureCount, FeatureCount)); }
+            if (i >= 0) { late[i] = Apply(batch, rows[i], Place(i), views.Slice(i * FeatureCount, FeatureCount), late[i]); }
         }
         for (int p = 0; p < _tables.Length; p++)
         {
@@ -150,10 +150,10 @@ public sealed unsafe class FeatureEngine
         }
     }
 
-    private bool Apply(TransactionBatch batch, int row, int place, Span<double> view)
+    private bool Apply(TransactionBatch batch, int row, int place, Span<double> view, bool givenLate)
     {
         long time = batch.EventTimes[row];
-        bool late = time < Watermark - _grace;
+        bool late = _scope.Given is null ? time < Watermark - _grace : givenLate;
         if (time > Watermark) { Watermark = time; }
         ApplyDueLabels(Watermark);
 

@@ -31,11 +31,18 @@ public sealed record FeatureScope
         return new FeatureScope { Others = true, Owner = owner, Owners = owners, Skew = skew };
     }
 
+    /// <summary>
+    /// The columns that another engine's view does not tell already, see <see cref="GivenColumns"/>: the others, and whether the
+    /// event came late, are put in before <see cref="FeatureEngine.Build"/>.
+    /// </summary>
+    public static FeatureScope Beyond(GivenColumns given) => new() { Subjects = true, Others = true, Given = given };
+
     internal bool Subjects { get; private init; }
     internal bool Others { get; private init; }
     internal int Owner { get; private init; }
     internal int Owners { get; private init; } = 1;
     internal long Skew { get; private init; }
+    internal GivenColumns? Given { get; private init; }
 
     /// <summary>Whether whole views are made here, derived features included.</summary>
     internal bool HasView => Subjects;

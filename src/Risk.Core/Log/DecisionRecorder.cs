@@ -13,6 +13,9 @@ namespace Risk.Core.Log;
 /// <param name="Source">Topic or file name.</param>
 public sealed record RecordIdentity(string Source, int Partition, string Actor, string Tenant)
 {
+    /// <summary>The actor of a challenger's records: what it says was never acted on.</summary>
+    public const string Challenger = "challenger";
+
     /// <summary>The offset of a transaction that came by a call, not from the source: its record names <c>http</c> and offset 0.</summary>
     public const long NoOffset = -1;
 }
@@ -30,6 +33,7 @@ internal sealed class DecisionRecorder
     private readonly byte[] _stream, _source, _actor, _tenant;
     private readonly byte[] _modelDigest, _catalogDigest, _policyDigest;
     private readonly int _partition;
+    private readonly bool _isActing;
 
     public DecisionRecorder(StreamDefinition definition, ChampionModel champion, ModelLadder ladder, DecisionReasons reasons, KeyedHash secret, RecordIdentity identity)
     {
@@ -42,6 +46,7 @@ internal sealed class DecisionRecorder
         _partition = identity.Partition;
         _actor = Encoding.UTF8.GetBytes(identity.Actor);
         _tenant = Encoding.UTF8.GetBytes(identity.Tenant);
+        _isActing = identity.Actor != RecordIdentity.Challenger;
         _modelDigest = Bytes(champion.Digest);
         _catalogDigest = [.. definition.Catalog.Digest];
         _policyDigest = Bytes(definition.Policy.Digest);
@@ -106,7 +111,7 @@ internal sealed class DecisionRecorder
                 CostMethod = batch.CostMethod,
                 Actor = _actor,
                 Tenant = _tenant,
-                SolelyAutomated = result.Outcome is Outcome.Approve or Outcome.Decline, // a review ends with a person
+                SolelyAutomated = _isActing && result.Outcome is (Outcome.Approve or Outcome.Decline), // a review ends with a person
                 Flags = (batch.Late[k] ? RecordFlags.Late : RecordFlags.None) | (batch.Incomplete[k] ? RecordFlags.Incomplete : RecordFlags.None),
             };
             Span<byte> entry = batch.Group.ReserveRecord(DecisionRecordCodec.BytesMax(record));

@@ -44,6 +44,8 @@ public sealed class Rederivation
     /// <summary>What a raw score may be away where the same bits are not promised, absolute; the bar of the golden runs.</summary>
     public const double RawScoreTolerance = GoldenRows.ToleranceMax;
 
+    private static readonly byte[] s_challenger = Encoding.UTF8.GetBytes(RecordIdentity.Challenger);
+
     private readonly StreamDefinition _definition;
     private readonly ChampionModel _champion;
     private readonly ModelLadder _ladder;
@@ -157,7 +159,7 @@ public sealed class Rederivation
         if (!Same(policy.Review.Value, record.ReviewThreshold)) { return Differs("thresholds.review", Text(record.ReviewThreshold), Text(policy.Review.Value), out result); }
         if (!Same(policy.Decline.Value, record.DeclineThreshold)) { return Differs("thresholds.decline", Text(record.DeclineThreshold), Text(policy.Decline.Value), out result); }
         if ((int)decided.Outcome != record.Outcome) { return Differs("outcome", ((Outcome)record.Outcome).Name(), decided.Outcome.Name(), out result); }
-        bool isAutomated = decided.Outcome is Outcome.Approve or Outcome.Decline;
+        bool isAutomated = decided.Outcome is Outcome.Approve or Outcome.Decline && !record.Actor.SequenceEqual(s_challenger);
         return isAutomated == record.SolelyAutomated || Differs("solelyAutomated", record.SolelyAutomated.ToString(), isAutomated.ToString(), out result);
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.ExceptionServices;
 using Risk.Core;
 using Risk.Core.Costs;
@@ -6,6 +7,7 @@ using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Inference;
+using Risk.Service.Engine.Challengers;
 using Risk.Storage;
 using Risk.Storage.Log;
 using Risk.Streams;
@@ -26,6 +28,12 @@ public sealed record EngineOptions(
 
     /// <summary>How batches find their device. Runs that must be equal to the byte try devices in order whatever it says: what is cheapest depends on times that no two runs share.</summary>
     public RoutingOptions Routing { get; init; } = new();
+
+    /// <summary>Models that score beside the champion.</summary>
+    public IReadOnlyList<ChallengerOptions> Challengers { get; init; } = [];
+
+    /// <summary>Told code and sentence of what goes wrong beside the decisions; on any thread.</summary>
+    public Action<string, string> Tell { get; init; } = static (_, _) => { };
 }
 
 /// <summary>
@@ -48,6 +56,7 @@ public sealed class EmbeddedEngine : IDisposable
     private readonly Shard _shard;
     private readonly CostLedger _ledger;
     private readonly DeviceRoutes _routes;
+    private readonly List<Challenger> _challengers = [];
 
     private EmbeddedEngine(EngineOptions options, ServingModel model, FileDecisionLog log, Action<long, long>? progress)
     {
@@ -73,6 +82,9 @@ public sealed class EmbeddedEngine : IDisposable
     public int RecoveredTails => _log.RecoveredTails;
     public CostLedger Costs => _ledger;
 
+    /// <summary>The models that score beside the champion.</summary>
+    public IReadOnlyList<Challenger> Challengers => _challengers;
+
     /// <summary>What devices are routed by, and what of them cannot be used.</summary>
     public DeviceRoutes Routes => _routes;
     public long LogSize => _log.Size;
@@ -91,18 +103,38 @@ public sealed class EmbeddedEngine : IDisposable
     {
         if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Batches.SizeMax, options.Devices, out ServingModel? model, out refusal)) { return null; }
         FileDecisionLog? log = null;
+        EmbeddedEngine? engine = null;
         try
         {
             Directory.CreateDirectory(options.Directory);
             log = FileDecisionLog.Open(options.Directory, new DecisionLogOptions { Origin = $"risk/{options.Definition.Schema.Name}", KeySeed = options.Keys.LogSeed });
-            return new EmbeddedEngine(options, model, log, progress);
+            engine = new EmbeddedEngine(options, model, log, progress);
+            if (engine.OpenChallengers(out refusal)) { return engine; }
+            engine.Dispose();
+            return null;
         }
         catch
         {
-            log?.Dispose();
-            model.Dispose();
+            if (engine is not null) { engine.Dispose(); }
+            else
+            {
+                log?.Dispose();
+                model.Dispose();
+            }
             throw;
         }
+    }
+
+    private bool OpenChallengers([NotNullWhen(false)] out ModelRefusal? refusal)
+    {
+        refusal = null;
+        foreach (ChallengerOptions options in _options.Challengers)
+        {
+            if (!Challenger.TryOpen(options, _options.Definition, isPartitioned: false, _options.Keys, _options.Prices, _options.Machine, _clock, _options.IsReproducible, _options.Tell, out Challenger? challenger, out refusal)) { return false; }
+            _challengers.Add(challenger);
+            challenger.Follow(_shard);
+        }
+        return true;
     }
 
     /// <summary>Takes some records through a path that nothing comes of, see <see cref="ServingModel.WarmUp"/>.</summary>
@@ -126,7 +158,7 @@ public sealed class EmbeddedEngine : IDisposable
         run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
         using var host = new Host(run.IsStrict, cancellation);
-        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _ledger, _clock, run.IsReproducible);
+        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _ledger, _clock, run.IsReproducible, _challengers.Count == 0 ? null : () => _challengers.Sum(static c => c.CpuMicros));
         var reader = new SourceReader(_shard, pipeline, parser, _options.Batches, run, _clock, host.ShardFailed);
         try
         {
@@ -155,8 +187,16 @@ public sealed class EmbeddedEngine : IDisposable
         return RunOutcome.Read(reader, _options.Definition, Keys, labels, progress);
     }
 
+    /// <summary>The same of a challenger: what would have come of its decisions.</summary>
+    public RunOutcome? Measure(Challenger challenger, LabelFile? labels, Action<long, long>? progress = null)
+    {
+        using IDecisionLogReader? reader = challenger.Read(0);
+        return reader is null ? null : RunOutcome.Read(reader, challenger.Options.Definition, Keys, labels, progress);
+    }
+
     public void Dispose()
     {
+        foreach (Challenger challenger in _challengers) { challenger.Dispose(); }
         try
         {
             _shard.Dispose();

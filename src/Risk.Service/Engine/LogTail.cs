@@ -21,6 +21,7 @@ internal static class LogTail
         {
             throw new DecisionLogException(LogCodes.Other, $"entry {view.Sequence} of the log does not fit the stream's schema; was schema.json changed? Name a new directory for it");
         }
+        else { batch.PutGivenLate(batch.Transactions.Count - 1, view.Flags); }
     }
 
     public static void Reapply(ScoringPath path, ScoringBatch batch)

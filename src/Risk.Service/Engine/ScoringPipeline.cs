@@ -45,13 +45,16 @@ internal sealed class ScoringPipeline : IDisposable
     private readonly BlockingCollection<ShardBatch> _toCommit = [];
     private readonly BlockingCollection<ShardBatch> _toAnswer = [];
     private readonly Thread[] _threads;
+    private readonly Func<long>? _beside;
     private TimeSpan _cpuBefore;
-    private long _wallBefore;
+    private long _wallBefore, _besideBefore;
 
     /// <param name="batches">How many there are in all: the bound of everything in flight.</param>
+    /// <param name="beside">Processor time of this process that others bear, microseconds so far; null for none. On any thread.</param>
     /// <param name="isReproducible">Decisions are dated by their events, so that runs are equal to the byte.</param>
-    public ScoringPipeline(int batches, Func<ScoringBatch> create, IPipelineHost host, CostLedger ledger, EngineClock clock, bool isReproducible)
+    public ScoringPipeline(int batches, Func<ScoringBatch> create, IPipelineHost host, CostLedger ledger, EngineClock clock, bool isReproducible, Func<long>? beside = null)
     {
+        _beside = beside;
         _host = host;
         _ledger = ledger;
         _clock = clock;
@@ -195,10 +198,11 @@ internal sealed class ScoringPipeline : IDisposable
     private Cost ChargeTime(int decisions)
     {
         if (_ledger.Method == CostMethod.Modelled) { return _ledger.Charge(decisions); }
+        long beside = _beside?.Invoke() ?? 0;
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
         long now = _clock.NowMicros;
-        Cost cost = _ledger.Charge(Math.Max(0, (long)(cpu - _cpuBefore).TotalMicroseconds), Math.Max(0, now - _wallBefore), decisions);
-        (_cpuBefore, _wallBefore) = (cpu, now);
+        Cost cost = _ledger.Charge(Math.Max(0, (long)(cpu - _cpuBefore).TotalMicroseconds), Math.Max(0, now - _wallBefore), decisions, Math.Max(0, beside - _besideBefore));
+        (_cpuBefore, _wallBefore, _besideBefore) = (cpu, now, beside);
         return cost;
     }
 

@@ -13,18 +13,30 @@ public sealed class ServingDevices
 {
     private readonly Action<DeviceRefusal> _notify;
     private readonly DeviceRetry _retry;
-    private readonly Dictionary<string, DeviceProfile> _profiles = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, DeviceProfile> _profiles;
 
     /// <param name="notify">Told of what could not be opened, of every loss and every return; on any thread.</param>
     public ServingDevices(IReadOnlyList<AcceleratorConfiguration> accelerators, Action<DeviceRefusal> notify, DeviceRetry? retry = null)
     {
         _notify = notify;
+        _profiles = new Dictionary<string, DeviceProfile>(StringComparer.Ordinal);
         _retry = retry ?? DeviceRetry.Default;
         (Devices, IReadOnlyList<DeviceRefusal> refusals) = accelerators.Count == 0 ? ([], []) : AcceleratorDevice.OpenAll(accelerators);
         // In the order of the configuration, which is the order of the ladder.
         Devices = [.. Devices.OrderBy(d => accelerators.ToList().IndexOf(d.Configuration))];
         foreach (DeviceRefusal refusal in refusals) { notify(refusal); }
     }
+
+    private ServingDevices(ServingDevices of, IReadOnlyList<AcceleratorDevice> devices)
+    {
+        (_notify, _retry, _profiles, Devices) = (of._notify, of._retry, of._profiles, devices);
+    }
+
+    /// <summary>Those of the accelerators, opened once for the process, that have one of the names.</summary>
+    public ServingDevices Only(IReadOnlyCollection<string> names) => new(this, [.. Devices.Where(d => names.Contains(d.Name))]);
+
+    /// <summary>Those that have none of them.</summary>
+    public ServingDevices Without(IReadOnlyCollection<string> names) => new(this, [.. Devices.Where(d => !names.Contains(d.Name))]);
 
     /// <summary>No accelerators.</summary>
     public static ServingDevices None { get; } = new([], _ => { });

@@ -36,12 +36,13 @@ internal sealed class StateSnapshots : IDisposable
     public int Failures { get; private set; }
 
     /// <param name="every">Decisions between two snapshots, the most that an opening takes again. A copy is a pause of the deciding thread: 100 ms for the state of two million decisions.</param>
-    public StateSnapshots(ISnapshotStore store, StreamDefinition definition, IDecisionLog log, long every)
+    /// <param name="given">Digest of the catalog whose columns the state leaves out; empty for a whole state.</param>
+    public StateSnapshots(ISnapshotStore store, StreamDefinition definition, IDecisionLog log, long every, ReadOnlySpan<byte> given = default)
     {
         _every = every;
         _store = store;
         // What the words of a state mean follows from the schema, the catalog and the layout of this build.
-        _digest = SHA256.HashData([.. Encoding.ASCII.GetBytes($"{Layout}|{definition.Schema.Digest}|"), .. definition.Catalog.Digest]);
+        _digest = SHA256.HashData([.. Encoding.ASCII.GetBytes($"{Layout}|{definition.Schema.Digest}|"), .. definition.Catalog.Digest, .. given]);
         _log = log;
     }
 

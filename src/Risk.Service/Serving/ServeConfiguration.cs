@@ -60,6 +60,9 @@ public sealed record ServeConfiguration
     [JsonPropertyName("accelerators")]
     internal JsonElement? AcceleratorsJson { get; init; }
 
+    /// <summary>Models that score beside the champion, and never in its place.</summary>
+    public IReadOnlyList<ChallengerConfiguration> Challengers { get; init; } = [];
+
     /// <summary>After how many seconds without an event a partition's watermark follows the clock.</summary>
     public double IdleAfterSeconds { get; init; } = 60;
 
@@ -71,7 +74,9 @@ public sealed record ServeConfiguration
         {
             ServeConfiguration? configuration = JsonSerializer.Deserialize<ServeConfiguration>(json, s_json);
             fault = configuration is null ? "it must hold one object" : configuration.Fault();
-            return fault is null && configuration!.AcceleratorsJson is { } list ? WithAccelerators(configuration, list, out fault) : fault is null ? configuration : null;
+            if (fault is null && configuration!.AcceleratorsJson is { } list) { configuration = WithAccelerators(configuration, list, out fault); }
+            fault ??= configuration!.ChallengerFault();
+            return fault is null ? configuration : null;
         }
         catch (JsonException e)
         {
@@ -100,8 +105,24 @@ public sealed record ServeConfiguration
         : !(Entities.SkewSeconds is >= 1 and <= YearSeconds) ? $"$.entities.skewSeconds: it must be 1 to {YearSeconds}"
         : Entities.WaitMillis is < 1 or > 10_000 ? "$.entities.waitMillis: it must be 1 to 10000"
         : !(IdleAfterSeconds is > 0 and <= YearSeconds) ? $"$.idleAfterSeconds: it must be above 0, at most {YearSeconds}"
+        : Challengers.FirstOrDefault(c => c.Model.Length == 0) is not null ? "$.challengers: model must be a stream, or name@version"
         : Store.Directory.Length == 0 ? "$.store.directory: it must name a folder"
         : Kafka?.Fault();
+
+    /// <summary>An accelerator serves the champion or one challenger.</summary>
+    private string? ChallengerFault()
+    {
+        HashSet<string> taken = [];
+        for (int i = 0; i < Challengers.Count; i++)
+        {
+            foreach (string name in Challengers[i].Accelerators)
+            {
+                if (!Accelerators.Any(a => a.Name == name)) { return $"$.challengers[{i}].accelerators: accelerators has none that is called {name}"; }
+                if (!taken.Add(name)) { return $"$.challengers[{i}].accelerators: {name} is another challenger's already"; }
+            }
+        }
+        return null;
+    }
 
     private const int YearSeconds = 31_536_000;
 
@@ -186,6 +207,16 @@ public sealed record RoutingConfiguration
 
     /// <summary>The processor's device profile, a name or a file; null: it is measured when the process starts.</summary>
     public string? ProcessorProfile { get; init; }
+}
+
+/// <summary>A model that scores what the champion has decided, on processor time that nothing else wants.</summary>
+public sealed record ChallengerConfiguration
+{
+    /// <summary>A stream that reads the same transactions (its features, its model, its policy), or <c>name@version</c>: the champion's stream with another model.</summary>
+    public string Model { get; init; } = "";
+
+    /// <summary>Names of <see cref="ServeConfiguration.Accelerators"/> that are this challenger's alone; the champion does not get them.</summary>
+    public IReadOnlyList<string> Accelerators { get; init; } = [];
 }
 
 /// <summary>Entities that meet transactions of every partition (the terminal of a card's transaction).</summary>

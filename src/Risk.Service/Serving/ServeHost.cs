@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Risk.Core;
 using Risk.Core.Costs;
@@ -11,6 +12,7 @@ using Risk.Inference;
 using Risk.Inference.Devices;
 using Risk.Service.Costs;
 using Risk.Service.Engine;
+using Risk.Service.Engine.Challengers;
 using Risk.Service.Serving.Entities;
 using Risk.Streams;
 using Risk.Streams.Kafka;
@@ -34,6 +36,9 @@ public sealed record ServeOptions(
 
     /// <summary>See <see cref="RoutingOptions.Joules"/>; null: the devices' own counters.</summary>
     public Func<AcceleratorDevice, Func<double?>?>? Joules { get; init; }
+
+    /// <summary>One for each of <see cref="ServeConfiguration.Challengers"/>, in that order.</summary>
+    public IReadOnlyList<ChallengerOptions> Challengers { get; init; } = [];
 
     /// <summary>How the entity owner of a partition that is served elsewhere is asked; null: by HTTP at the address its owner gave.</summary>
     public Func<int, byte[], CancellationToken, Task<byte[]?>>? AskOwner { get; init; }
@@ -64,6 +69,8 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     private readonly PartitionHost?[] _partitions;
     private readonly byte[] _keyField;
     private readonly EntityOwners? _entities;
+    private readonly List<Challenger> _challengers = [];
+    private readonly List<LiveCosts> _challengerCosts = [];
     private readonly Thread _ticker;
     private readonly CancellationTokenSource _stop = new();
     private HttpApi? _http;
@@ -84,7 +91,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         _partitions = new PartitionHost?[partitionCount];
         Owners = new OwnerDirectory(options.Store, () => OwnAddress, Clock);
         if (partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0) { _entities = new EntityOwners(this, options, Math.Max(_batches.SizeMax, 512)); }
-        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), Clock, isReproducible: false);
+        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), Clock, isReproducible: false, options.Challengers.Count == 0 ? null : () => _challengers.Sum(static c => c.CpuMicros));
         _costs = new LiveCosts(options.Configuration.Store.Directory, Costs, Clock, Tell);
         options.Store.Overcame = Tell;
         foreach (string code in ServeFaults.Codes) { Counters.Declare("risk_faults_total", $"code=\"{code}\""); }
@@ -132,7 +139,8 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
             events.Enqueue(told);
             started?.Tell(events);
         });
-        if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Configuration.Batch.SizeMax, devices, out ServingModel? model, out ModelRefusal? refusal)) { return (null, refusal); }
+        ServingDevices ofChampion = devices.Without([.. options.Configuration.Challengers.SelectMany(c => c.Accelerators)]);
+        if (!ServingModel.TryOpen(options.Bundle, options.Definition, options.Configuration.Batch.SizeMax, ofChampion, out ServingModel? model, out ModelRefusal? refusal)) { return (null, refusal); }
         KafkaFeed? kafka = options.Kafka is null ? null : await KafkaFeed.Connect(options.Kafka, options.Configuration.Kafka!, options.Definition, cancellation);
         if (kafka is not null && options.ManagedPartitions is { } managed && managed != kafka.PartitionCount)
         {
@@ -152,6 +160,14 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         }
         var host = new ServeHost(options, model, kafka, partitions);
         started = host;
+        if (!host.OpenChallengers(devices, out refusal))
+        {
+            host._challengers.ForEach(c => c.Dispose());
+            host._pipeline.Dispose();
+            kafka?.Dispose();
+            model.Dispose();
+            return (null, refusal);
+        }
         foreach (DeviceRefusal refused in host._routes.Refusals) { events.Enqueue(refused); }
         host.Tell(events);
         foreach (string note in host._routes.Notes) { ServeLog.Write("info", "DEVICE_ROUTING", note); }
@@ -162,9 +178,25 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         if (options.ManagedPartitions is null) { host._http = await HttpApi.Start(new LocalDecisions(host), options.Configuration.Listen); }
         host._ticker.Start();
         host._costs.Start();
+        host._challengerCosts.ForEach(costs => costs.Start());
         if (kafka is null && options.ManagedPartitions is null) { host.Take(0); }
         kafka?.Run(host);
         return (host, null);
+    }
+
+    private bool OpenChallengers(ServingDevices devices, [NotNullWhen(false)] out ModelRefusal? refusal)
+    {
+        refusal = null;
+        RoutingOptions routing = _options.Configuration.RoutingOptions(_options.Profile) with { Grade = StreamGrade.Bulk, DeadlineMicros = long.MaxValue, ProcessorProfile = null };
+        for (int i = 0; i < _options.Challengers.Count; i++)
+        {
+            ChallengerOptions options = _options.Challengers[i] with { Devices = devices.Only([.. _options.Configuration.Challengers[i].Accelerators]), Routing = routing };
+            if (!Challenger.TryOpen(options, Definition, PartitionCount > 1, _options.Keys, _options.Prices, _options.Machine, Clock, isReproducible: false, Tell, out Challenger? challenger, out refusal)) { return false; }
+            _challengers.Add(challenger);
+            _challengerCosts.Add(new LiveCosts(options.Directory, challenger.Costs, Clock, Tell));
+            ServeLog.Write("info", "CHALLENGER", $"{challenger.Name} ({challenger.Model.Champion.Reference}, {challenger.Model.Reason}) scores beside {_model.Champion.Reference}, with {challenger.BuiltColumns} columns of its own; its log is in {options.Directory}");
+        }
+        return true;
     }
 
     /// <summary>How many partitions the stream was begun with; <paramref name="told"/> when it begins now.</summary>
@@ -176,6 +208,9 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     }
 
     internal ServingModel Model => _model;
+
+    /// <summary>Models that score beside the champion.</summary>
+    internal IReadOnlyList<Challenger> Challengers => _challengers;
     internal DeviceRoutes Routes => _routes;
 
     /// <summary>One line in the log and one count an event of a device.</summary>
@@ -211,8 +246,11 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         if (_http is not null) { await _http.DisposeAsync(); }
         _stop.Cancel();
         if (_ticker.IsAlive) { _ticker.Join(); }
+        // Behind the partitions: they leave what a challenger has not read yet to the next process.
+        _challengers.ForEach(c => c.Dispose());
         _pipeline.Dispose();
         await _costs.DisposeAsync();
+        foreach (LiveCosts costs in _challengerCosts) { await costs.DisposeAsync(); }
         _kafka?.Dispose();
         _model.Dispose();
         _entities?.Dispose();
@@ -232,6 +270,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         PartitionHost? host = _partitions[partition];
         _partitions[partition] = null;
         if (host is null) { return; }
+        if (host.Shard is { } given) { _challengers.ForEach(c => c.Leave(given)); }
         host.Close(drain, shard =>
         {
             _kafka?.Drain(shard);
@@ -282,6 +321,9 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         ServeLog.Write("info", "PARTITION_OPEN", $"partition {partition.Partition}: {shard.Log.Size} decisions, {shard.Recovery.Snapshot} from the snapshot, {shard.Recovery.Reapplied} taken again, {shard.Path.Features.EntityCount} entities, {partition.TakeoverSeconds:F3} s");
         if (shard.Owner is not null) { _ = Task.Run(() => _entities!.Rebuild(partition, shard, _stop.Token)); }
         _kafka?.Begin(shard, _options.Store);
+        _challengers.ForEach(c => c.Follow(shard));
+        // Given away meanwhile: then nobody else tells them.
+        if (partition.Shard != shard) { _challengers.ForEach(c => c.Leave(shard)); }
     }
 
     private void Tick()
@@ -316,6 +358,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     void IPipelineHost.Failed(Shard shard, Exception failure)
     {
         _kafka?.Hold(shard.Partition);
+        _challengers.ForEach(c => c.Leave(shard));
         // Two activations that open a managed partition in turn would fence each other for ever: the one that lost goes.
         if (_options.Fenced is { } fenced && failure is DecisionLogException { Code: LogCodes.Fenced })
         {

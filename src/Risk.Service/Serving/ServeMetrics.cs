@@ -34,6 +34,7 @@ internal static class ServeMetrics
         Line(text, "risk_cost_money_total", "", (double)costs.Total.Money);
         Head(text, "risk_cost_joules_total", "counter", "Energy charged so far, by the price book's power model.");
         Line(text, "risk_cost_joules_total", "", costs.Total.Joules);
+        ChallengerMetrics.Render(text, host.Challengers);
         Partitions(text, host);
         if (host.Kafka is { } kafka)
         {

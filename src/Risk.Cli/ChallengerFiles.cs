@@ -1,0 +1,69 @@
+using Risk.Cli.CommandLine;
+using Risk.Core;
+using Risk.Core.Log;
+using Risk.Inference;
+using Risk.Service.Engine;
+using Risk.Service.Engine.Challengers;
+using Risk.Service.Serving;
+using Risk.Storage;
+using Risk.Storage.Log;
+
+namespace Risk.Cli;
+
+/// <summary>The challengers that a command or a configuration names, with the place where each keeps what it says.</summary>
+internal static class ChallengerFiles
+{
+    private const string Folder = "challengers";
+
+    /// <summary>Of an engine in files: <c>&lt;directory&gt;/challengers/&lt;name&gt;</c> is a run's directory like the champion's.</summary>
+    /// <exception cref="CommandFailure">STREAM_NOT_FOUND, MODEL_NOT_FOUND, USAGE: a name that comes twice.</exception>
+    public static IReadOnlyList<ChallengerOptions> OfRun(IReadOnlyList<string> names, StreamDefinition champion, KeyRing keys, string directory) =>
+        [.. Distinct(names, "--challenger").Select(name =>
+        {
+            (StreamDefinition definition, ModelBundle bundle) = Load(name, champion);
+            string own = DirectoryOf(directory, name);
+            var options = new DecisionLogOptions { Origin = OriginOf(champion, name), KeySeed = keys.LogSeed };
+            return new ChallengerOptions(NameOf(name), definition, bundle, own, _ => FileDecisionLog.Open(own, options), _ => new SnapshotStore(Path.Combine(own, "snapshots")));
+        })];
+
+    /// <summary>Of a serving process: a store of its own beside the champion's, a log a partition.</summary>
+    public static IReadOnlyList<(ChallengerOptions Options, IDecisionStore Store)> OfService(ServeConfiguration configuration, StreamDefinition champion, KeyRing keys, string directory)
+    {
+        Distinct([.. configuration.Challengers.Select(c => c.Model)], "challengers");
+        return [.. configuration.Challengers.Select(each =>
+        {
+            (StreamDefinition definition, ModelBundle bundle) = Load(each.Model, champion);
+            string own = DirectoryOf(directory, each.Model);
+            Directory.CreateDirectory(own);
+            IDecisionStore store = StoreFiles.Open(configuration.Store, OriginOf(champion, each.Model)["risk/".Length..], keys, own, configuration.Keys ?? directory);
+            return (new ChallengerOptions(NameOf(each.Model), definition, bundle, own, partition => store.Open(partition, ""), store.Snapshots), store);
+        })];
+    }
+
+    /// <summary>The directories of a run's challengers, by name: in the run's own, or beside it where it is a partition of <c>risk serve</c>.</summary>
+    public static IReadOnlyList<(string Name, string Directory)> Of(string directory)
+    {
+        string root = LogFolder.Find(directory).Root, partition = Path.GetFileName(Path.GetFullPath(root));
+        bool isPartition = partition.All(char.IsAsciiDigit);
+        string folder = isPartition ? Path.Combine(root, "..", Folder) : Path.Combine(root, Folder);
+        return !Directory.Exists(folder) ? [] : [.. Directory.GetDirectories(folder).Order(StringComparer.Ordinal).Select(own => (Path.GetFileName(own), isPartition ? Path.Combine(own, partition) : own))];
+    }
+
+    private static IReadOnlyList<string> Distinct(IReadOnlyList<string> names, string where) =>
+        names.GroupBy(NameOf).FirstOrDefault(g => g.Count() > 1) is { } twice ? throw CommandFailure.BadInput("USAGE", $"{where}: '{twice.Key}' stands there twice") : names;
+
+    /// <summary>A stream's own name where its folder was given.</summary>
+    private static string NameOf(string name) => Path.GetFileName(Path.TrimEndingDirectorySeparator(name));
+
+    private static string OriginOf(StreamDefinition champion, string name) => $"risk/{champion.Schema.Name}/{Folder}/{NameOf(name)}";
+
+    private static string DirectoryOf(string directory, string name) => Path.Combine(directory, Folder, NameOf(name));
+
+    /// <summary><c>name@version</c>: the champion's stream with another model; anything else is a stream that reads the same transactions.</summary>
+    private static (StreamDefinition, ModelBundle) Load(string name, StreamDefinition champion)
+    {
+        if (name.Contains('@')) { return (champion, ModelFiles.Load(name)); }
+        StreamDefinition definition = StreamFiles.Load(name).Definition;
+        return (definition, ModelFiles.Load(definition));
+    }
+}
