@@ -45,7 +45,7 @@ internal static class ChallengerFiles
     {
         string root = LogFolder.Find(directory).Root, partition = Path.GetFileName(Path.GetFullPath(root));
         bool isPartition = partition.All(char.IsAsciiDigit);
-        string folder = isPartition ? Path.Combine(root, "..", Folder) : Path.Combine(root, Folder);
+        string folder = Path.GetRelativePath(Directory.GetCurrentDirectory(), Path.GetFullPath(Path.Combine(isPartition ? Path.Combine(root, "..") : root, Folder)));
         return !Directory.Exists(folder) ? [] : [.. Directory.GetDirectories(folder).Order(StringComparer.Ordinal).Select(own => (Path.GetFileName(own), isPartition ? Path.Combine(own, partition) : own))];
     }
 

@@ -158,7 +158,7 @@ public sealed class EmbeddedEngine : IDisposable
         run = run with { RecordsMax = Math.Max(0, run.RecordsMax - position.Transactions) };
         long startDecisions = _log.Size, startMicros = _clock.NowMicros;
         using var host = new Host(run.IsStrict, cancellation);
-        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _ledger, _clock, run.IsReproducible, _challengers.Count == 0 ? null : () => _challengers.Sum(static c => c.CpuMicros));
+        using var pipeline = new ScoringPipeline(BatchesInFlight, () => _shard.Path.CreateBatch(_options.Batches.SizeMax), host, _ledger, _clock, run.IsReproducible, Challenger.TimeOf(_challengers));
         var reader = new SourceReader(_shard, pipeline, parser, _options.Batches, run, _clock, host.ShardFailed);
         try
         {

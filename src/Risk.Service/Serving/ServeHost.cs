@@ -91,7 +91,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         _partitions = new PartitionHost?[partitionCount];
         Owners = new OwnerDirectory(options.Store, () => OwnAddress, Clock);
         if (partitionCount > 1 && new RemoteColumns(options.Definition.Catalog).Count > 0) { _entities = new EntityOwners(this, options, Math.Max(_batches.SizeMax, 512)); }
-        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), Clock, isReproducible: false, options.Challengers.Count == 0 ? null : () => _challengers.Sum(static c => c.CpuMicros));
+        _pipeline = new ScoringPipeline(partitionCount + BatchesInFlight, () => ScoringPath.CreateBatch(options.Definition, model.Champion, _batches.SizeMax), this, CostLedger.Measured(options.Prices, options.Machine, _routes.Meters), Clock, isReproducible: false, Challenger.TimeOf(_challengers));
         _costs = new LiveCosts(options.Configuration.Store.Directory, Costs, Clock, Tell);
         options.Store.Overcame = Tell;
         foreach (string code in ServeFaults.Codes) { Counters.Declare("risk_faults_total", $"code=\"{code}\""); }

@@ -75,8 +75,13 @@ public sealed class Challenger : IDisposable
     /// <summary>Columns that it builds itself; the others are the champion's.</summary>
     public int BuiltColumns => _given.BuiltCount;
 
-    /// <summary>Processor time of its thread, which the champion's ledger leaves out.</summary>
-    internal long CpuMicros => _time.CpuMicros;
+    /// <summary>Processor time of the threads of all in a list, however long it will be, microseconds: the champion's ledger leaves it out.</summary>
+    internal static Func<long> TimeOf(List<Challenger> challengers) => () =>
+    {
+        long micros = 0;
+        foreach (Challenger challenger in challengers) { micros += challenger._time.CpuMicros; }
+        return micros;
+    };
 
     /// <summary>Where it stands, by partition: durable decisions of the champion that it has not scored, and the code of what keeps it from them.</summary>
     public IReadOnlyList<(int Partition, long Behind, string? Problem)> State =>
@@ -260,7 +265,7 @@ public sealed class Challenger : IDisposable
     private Cost Charge(int decisions)
     {
         if (_ledger.Method == CostMethod.Modelled) { return _ledger.Charge(decisions); }
-        long cpu = CpuMicros, wall = _clock.NowMicros;
+        long cpu = _time.CpuMicros, wall = _clock.NowMicros;
         Cost cost = _ledger.Charge(Math.Max(0, cpu - _cpuCharged), Math.Max(0, wall - _wallCharged), decisions);
         (_cpuCharged, _wallCharged) = (cpu, wall);
         return cost;
