@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Risk.Core.Devices;
 using Risk.Core.Models;
+using Risk.Inference;
 using Risk.Inference.Devices;
 
 namespace Risk.Accelerators.Tests;
@@ -78,6 +79,23 @@ public sealed class HedgedDeviceTests : IDisposable
     }
 
     [Fact]
+    public void DeviceBusyWithAnotherSession_IsWaitedForNoLongerThanTheHedge_AndIsNotLost()
+    {
+        AcceleratorDevice device = Device("cpu", Bounded);
+        using OnnxSession session = TestModels.Open(TestModels.Layers().Onnx, 8, device);
+        Assert.True(device.Gate.TryEnter(0));
+        ScoringStatus status = ScoringStatus.Scored;
+        // Whoever is not hedged waits for the gate as long as it takes.
+        var scoring = new Thread(() => status = session.Score(_rows, 8, _scores, TimeSpan.FromMilliseconds(1))) { IsBackground = true };
+        scoring.Start();
+        Assert.True(scoring.Join(s_long), "it waits for the other session");
+        Assert.Equal((ScoringStatus.DeviceLost, true), (status, session.WasBusy));
+        device.Gate.Exit();
+        Assert.Equal(ScoringStatus.Scored, session.Score(_rows, 8, _scores));
+        Assert.False(session.WasBusy);
+    }
+
+    [Fact]
     public void WithoutABound_NothingCanBeLeft()
     {
         using DeviceSession session = Open("cpu", 0);
@@ -110,9 +128,14 @@ public sealed class HedgedDeviceTests : IDisposable
 
     private DeviceSession Open(string name, int runMillisMax)
     {
+        Assert.True(DeviceSession.TryOpen(Device(name, runMillisMax), TestModels.Layers(), 8, TimeProvider.System, new DeviceRetry(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(100)), _told.Enqueue, out DeviceSession? session, out DeviceRefusal? refusal), refusal?.ToString());
+        return session;
+    }
+
+    private static AcceleratorDevice Device(string name, int runMillisMax)
+    {
         _ = SoftwareWebGpu.Missing; // first: it decides which runtime this process has
         Assert.True(AcceleratorDevice.TryOpen(AcceleratorConfiguration.Named(name) with { RunMillisMax = runMillisMax }, out AcceleratorDevice? device, out DeviceRefusal? refusal), refusal?.ToString());
-        Assert.True(DeviceSession.TryOpen(device, TestModels.Layers(), 8, TimeProvider.System, new DeviceRetry(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(100)), _told.Enqueue, out DeviceSession? session, out refusal), refusal?.ToString());
-        return session;
+        return device;
     }
 }

@@ -83,6 +83,8 @@ public sealed class HungDeviceTests : IDisposable
         var ladder = new ModelLadder(session, processor);
         float[] rows = TestModels.Rows(5), before = new float[5], scores = new float[5];
         Assert.Equal(0, ladder.Score(rows, 5, before).Rung);
+        long opening = session.Statistics.Use.WarmUpMicros;
+        Assert.True(opening > 0);
 
         session.Stall(_driver);
         LadderStep step = ladder.Score(rows, 5, scores);
@@ -101,6 +103,7 @@ public sealed class HungDeviceTests : IDisposable
         Assert.Equal(0, ladder.Score(rows, 5, scores).Rung);
         Assert.Equal(before, scores);
         Assert.Equal((1, 1), (session.Statistics.Losses, session.Statistics.Recoveries));
+        Assert.True(session.Statistics.Use.WarmUpMicros > opening, "opening it again cost nothing");
         Assert.Equal(DeviceCodes.Recovered, _told.Last().Code);
     }
 

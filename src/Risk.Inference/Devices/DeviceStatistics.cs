@@ -71,9 +71,11 @@ public sealed class DeviceStatistics
 
     /// <summary>One run that is over.</summary>
     /// <param name="startedAt"><see cref="Stopwatch.GetTimestamp"/>.</param>
-    internal void Ran(long startedAt, int rows, int paddedRows, RunFate fate)
+    internal void Ran(long startedAt, int rows, int paddedRows, RunFate fate) => Took(Stopwatch.GetTimestamp() - startedAt, rows, paddedRows, fate);
+
+    /// <param name="ticks">Of <see cref="Stopwatch"/>.</param>
+    internal void Took(long ticks, int rows, int paddedRows, RunFate fate)
     {
-        long ticks = Stopwatch.GetTimestamp() - startedAt;
         fate = fate == RunFate.Used && _isWarmingUp ? RunFate.WarmUp : fate;
         lock (_gate)
         {

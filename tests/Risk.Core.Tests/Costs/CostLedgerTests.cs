@@ -100,6 +100,35 @@ public sealed class CostLedgerTests
         Assert.Equal(card.Rates.IdleWatts.Value * 10, (card.Total - before).Joules, 1e-3);
     }
 
+    [Fact]
+    public void CountedJoules_AreTheSameAtTheLeastAndAtTheMost_OfStatedWattsTheRangeIsTold()
+    {
+        double? counter = 0;
+        DeviceRates rates = DeviceRates.OfCard(s_book, s_book.Devices.First(device => device.Idle.High > device.Idle.Low || device.Full.High > device.Full.Low), Tenure.Rented);
+        DeviceMeter card = new(rates, joules: () => counter), stated = new(rates);
+        CostLedger ledger = CostLedger.Measured(s_book, s_book.Machines[0], card, stated);
+        card.Ran(500_000, 1, 1, RunFate.Used);
+        stated.Ran(500_000, 1, 1, RunFate.Used);
+        ledger.Charge(0, 0, 1);
+        counter = 700;
+        ledger.Charge(0, 1_000_000, 1);
+        Assert.Equal(card.Total.Joules, card.JoulesAt(Scenario.Low), 1e-6);
+        Assert.Equal(card.Total.Joules, card.JoulesAt(Scenario.High), 1e-6);
+        Assert.True(stated.JoulesAt(Scenario.Low) < stated.JoulesAt(Scenario.High));
+    }
+
+    [Fact]
+    public void CardThatComputedWhileItWasSaidToBeOff_WasOnAllThatTime()
+    {
+        CostLedger ledger = Ledger(out DeviceMeter card);
+        card.IsOn = false;
+        card.Ran(1_000_000, rows: 1, paddedRows: 1, RunFate.Used);
+        ledger.Charge(0, 3_000_000, 1);
+        Assert.Equal(3_000_000, card.OnMicros);
+        ledger.Charge(0, 3_000_000, 1);
+        Assert.Equal(3_000_000, card.OnMicros);
+    }
+
     [Theory]
     [InlineData(Tenure.Owned)]
     [InlineData(Tenure.Rented)]
