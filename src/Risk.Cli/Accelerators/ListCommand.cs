@@ -23,11 +23,11 @@ internal static class ListCommand
     private static ExitCode Run(VerbContext context)
     {
         IReadOnlyList<AcceleratorConfiguration> configured = AcceleratorFile.Read(context.Get(s_file));
-        List<ListedDevice> devices = context.Output.Run("Looking for devices", "profiles", null, _ => ListedDevice.All(configured));
+        string? name = context.Get(s_name);
+        List<ListedDevice> devices = context.Output.Run("Looking for devices", "profiles", null, _ => ListedDevice.All(configured, name));
         Output output = context.Output;
-        if (context.Get(s_name) is { } name)
+        if (name is not null)
         {
-            devices.RemoveAll(device => device.Name != name);
             if (devices.Count == 0) { throw CommandFailure.BadInput(DeviceCodes.UnknownProvider, $"there is no accelerator '{name}'; ready profiles are {string.Join(", ", ReadyProfiles.All.Select(p => p.Name))}"); }
         }
         if (output.Json)
@@ -69,9 +69,10 @@ internal sealed record ListedDevice(string Name, string Title, string ExecutionP
     /// <summary>What is missing, in few words.</summary>
     public string Missing => string.Join(", ", Requirements.Where(r => !r.IsMet).Select(r => r.What)) is { Length: > 0 } lacking ? $"missing: {lacking}" : $"{Refusal!.Code}: {(HowTo.Length > 0 ? HowTo : Refusal.Reason)}";
 
-    public static List<ListedDevice> All(IReadOnlyList<AcceleratorConfiguration> configured)
+    /// <param name="name">Only this one is opened; null for all. One may bring an ONNX Runtime of its own, on which another does not run.</param>
+    public static List<ListedDevice> All(IReadOnlyList<AcceleratorConfiguration> configured, string? name)
     {
-        AcceleratorConfiguration[] wanted = [.. configured, .. ReadyProfiles.All.Where(p => !configured.Any(c => c.Name == p.Name)).Select(p => AcceleratorConfiguration.Named(p.Name))];
+        AcceleratorConfiguration[] wanted = [.. configured.Concat(ReadyProfiles.All.Where(p => !configured.Any(c => c.Name == p.Name)).Select(p => AcceleratorConfiguration.Named(p.Name))).Where(c => name is null || c.Name == name)];
         (IReadOnlyList<AcceleratorDevice> devices, IReadOnlyList<DeviceRefusal> refusals) = AcceleratorDevice.OpenAll(wanted);
         return [.. wanted.Select(configuration =>
         {

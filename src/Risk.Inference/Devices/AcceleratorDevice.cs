@@ -27,7 +27,7 @@ public sealed class AcceleratorDevice
         _options = new Dictionary<string, string>(profile.Options, StringComparer.Ordinal);
         foreach ((string key, string value) in configuration.Options) { _options[key] = value; }
         ProviderVersion = epDevice?.EpMetadata.Entries.GetValueOrDefault("version") ?? "";
-        Description = Describe(profile, epDevice);
+        Description = Describe(profile, epDevice, configuration.Device);
         OpenMillisMax = configuration.OpenMillisMax ?? profile.OpenMillisMax;
         Gate = OpensAlone ? s_webGpu : new DeviceGate();
     }
@@ -52,7 +52,7 @@ public sealed class AcceleratorDevice
     public string ProviderVersion { get; }
 
     /// <summary>The device's driver and its version; empty where there is none to be asked.</summary>
-    public string Driver => Profile.ExecutionProvider is "CUDAExecutionProvider" or "TensorrtExecutionProvider" ? NvidiaDevice.DriverVersion() : "";
+    public string Driver => IsNvidia(Profile) ? NvidiaDevice.DriverVersion() : "";
 
     /// <summary>Of the ONNX Runtime of this process.</summary>
     public static string RuntimeVersion
@@ -138,6 +138,8 @@ public sealed class AcceleratorDevice
         return options;
     }
 
+    private static bool IsNvidia(ReadyProfile profile) => profile.ExecutionProvider is "CUDAExecutionProvider" or "TensorrtExecutionProvider";
+
     /// <summary>The generic call takes names without their ending.</summary>
     private static string ShortName(string executionProvider) => executionProvider switch
     {
@@ -145,8 +147,10 @@ public sealed class AcceleratorDevice
         _ => executionProvider.Replace("ExecutionProvider", "", StringComparison.Ordinal),
     };
 
-    private static string Describe(ReadyProfile profile, OrtEpDevice? device)
+    private static string Describe(ReadyProfile profile, OrtEpDevice? device, int index)
     {
+        // On Linux ONNX Runtime knows a card by its number on the bus alone; prices and data sheets go by its name.
+        if (IsNvidia(profile) && NvidiaDevice.Description(index) is { Length: > 0 } card) { return card; }
         if (device is null) { return profile.Title; }
         OrtHardwareDevice hardware = device.HardwareDevice;
         string? name = hardware.Metadata.Entries.GetValueOrDefault("Description") ?? hardware.Metadata.Entries.GetValueOrDefault("name");

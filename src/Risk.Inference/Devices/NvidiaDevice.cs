@@ -22,12 +22,21 @@ internal static unsafe class NvidiaDevice
         return ((delegate* unmanaged<byte*, uint, int>)function)(text, TextSize) == 0 ? Marshal.PtrToStringUTF8((nint)text) ?? "" : "";
     }
 
-    /// <summary>The card's name, empty where there is none of that index.</summary>
-    public static string Name(int index)
+    /// <summary>The card's name (<c>NVIDIA H200</c>), with <c>MIG</c> behind it where the card is cut into parts, of which this is one; empty where there is none of that index.</summary>
+    public static string Description(int index)
     {
         if (!TryHandle(index, out nint device) || !TryFunction("nvmlDeviceGetName", out nint function)) { return ""; }
         byte* text = stackalloc byte[TextSize];
-        return ((delegate* unmanaged<nint, byte*, uint, int>)function)(device, text, TextSize) == 0 ? Marshal.PtrToStringUTF8((nint)text) ?? "" : "";
+        if (((delegate* unmanaged<nint, byte*, uint, int>)function)(device, text, TextSize) != 0) { return ""; }
+        string name = Marshal.PtrToStringUTF8((nint)text) ?? "";
+        return name.Length > 0 && IsCut(device) ? $"{name} MIG" : name;
+    }
+
+    // Cards that cannot be cut have no such function, or answer that it is not supported.
+    private static bool IsCut(nint device)
+    {
+        uint current = 0, pending = 0;
+        return TryFunction("nvmlDeviceGetMigMode", out nint function) && ((delegate* unmanaged<nint, uint*, uint*, int>)function)(device, &current, &pending) == 0 && current != 0;
     }
 
     public static bool TryHandle(int index, out nint device)

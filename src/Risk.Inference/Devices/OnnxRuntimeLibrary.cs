@@ -15,6 +15,8 @@ public static class OnnxRuntimeLibrary
     /// <summary>The environment variable with the path of another libonnxruntime for the whole process.</summary>
     public const string Variable = "RISK_ONNXRUNTIME_LIBRARY";
 
+    private const string RuntimeSymbol = "OrtGetApiBase", PluginSymbol = "CreateEpFactories", HostSymbol = "Provider_GetHost";
+
     private static readonly Lock s_gate = new();
     private static nint s_handle;
     private static bool s_isDecided;
@@ -53,7 +55,7 @@ public static class OnnxRuntimeLibrary
                 refusal = new DeviceRefusal(device, DeviceCodes.Library, $"{full} does not load: {whyNot}");
                 return false;
             }
-            if (!NativeLibrary.TryGetExport(handle, "OrtGetApiBase", out _))
+            if (!NativeLibrary.TryGetExport(handle, RuntimeSymbol, out _))
             {
                 refusal = new DeviceRefusal(device, DeviceCodes.Library, $"{full} is no ONNX Runtime: it does not export OrtGetApiBase");
                 return false;
@@ -73,13 +75,21 @@ public static class OnnxRuntimeLibrary
         }
     }
 
-    /// <summary>What a library offers to ONNX Runtime; false, with the loader's words, when it does not load.</summary>
+    /// <summary>What a library offers to ONNX Runtime; false, with the loader's words, when it does not load. One that needs ONNX Runtime's host is not loaded for that.</summary>
     internal static bool TryInspect(string path, out bool isRuntime, out bool isPlugin, [NotNullWhen(false)] out string? whyNot)
     {
         (isRuntime, isPlugin) = (false, false);
+        // The CUDA library and its like take their host, ONNX Runtime, from the library beside it, which ONNX Runtime loads first.
+        // Loaded before that, one does not load at all, or asks in its initialisers for a host that is not there yet, and never again.
+        if (ElfSymbols.TryRead(path, out ElfSymbols? symbols) && symbols.Wants(HostSymbol))
+        {
+            isPlugin = symbols.Offers(PluginSymbol);
+            whyNot = null;
+            return true;
+        }
         if (!TryLoad(path, out nint handle, out whyNot)) { return false; }
-        isRuntime = NativeLibrary.TryGetExport(handle, "OrtGetApiBase", out _);
-        isPlugin = NativeLibrary.TryGetExport(handle, "CreateEpFactories", out _);
+        isRuntime = NativeLibrary.TryGetExport(handle, RuntimeSymbol, out _);
+        isPlugin = NativeLibrary.TryGetExport(handle, PluginSymbol, out _);
         return true;
     }
 
