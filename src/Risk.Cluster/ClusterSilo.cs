@@ -8,7 +8,6 @@ using Risk.Cli;
 using Risk.Cli.Accelerators;
 using Risk.Cli.Verbs;
 using Risk.Cluster.Membership;
-using Risk.Core.Costs;
 using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Service.Engine;
@@ -28,17 +27,18 @@ internal static class ClusterSilo
         StreamFiles files = StreamFiles.Load(configuration.Stream);
         string directory = StoreFiles.MakeDirectory(configuration.Store);
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
-        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(Console.Error.WriteLine);
+        EnginePrices prices = PriceBookFile.ForEngine(configuration.Prices.Book, configuration.Prices.Machine);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, directory, configuration.Keys);
         IReadOnlyList<(ChallengerOptions Options, IDecisionStore Store)> challengers = ChallengerFiles.OfService(configuration, files.Definition, keys, directory);
         var activations = new ShardActivations();
         IGrainFactory? grains = null;
         string name = string.Create(CultureInfo.InvariantCulture, $"{cluster.Host}:{cluster.SiloPort}");
-        var options = new ServeOptions(configuration with { Advertise = $"silo://{name}" }, files.Definition, ModelFiles.Load(files.Definition), keys, store, ServeVerb.Kafka(configuration.Kafka), prices, machine, token => ServeVerb.WarmUp(files, token))
+        var options = new ServeOptions(configuration with { Advertise = $"silo://{name}" }, files.Definition, ModelFiles.Load(files.Definition), keys, store, ServeVerb.Kafka(configuration.Kafka), prices.Book, prices.Machine, token => ServeVerb.WarmUp(files, token))
         {
             ManagedPartitions = cluster.Partitions,
             Fenced = activations.Fenced,
             AskOwner = (partition, message, cancellation) => AskOwner(grains, files.Definition.Schema.Name, partition, message, cancellation),
+            PriceFaults = prices.Told,
             Profile = name => ProfileFile.Find(name, Console.Error.WriteLine),
             Challengers = [.. challengers.Select(c => c.Options)],
         };

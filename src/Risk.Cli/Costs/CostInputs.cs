@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Risk.Cli.CommandLine;
+using Risk.Cli.Verbs;
 using Risk.Core.Costs;
 using Risk.Core.Decisions;
 using Risk.Core.Devices;
@@ -13,11 +14,11 @@ namespace Risk.Cli.Costs;
 /// </summary>
 internal sealed class CostInputs
 {
-    public static readonly Option<string?> Prices = new("--prices") { Description = "The price book; ops/prices/default.json when left out.", HelpName = "FILE" };
+    public static readonly Option<string?> Prices = PriceBookFile.Prices;
     public static readonly Option<string?> Profiles = new("--profiles") { Description = "The folder of device profiles; ops/profiles when left out.", HelpName = "DIR" };
     public static readonly Option<int?> AgeMax = new("--price-age-max") { Description = "Days after which a price is stale; the book's ageDaysMax when left out.", HelpName = "DAYS" };
     public static readonly Option<string> Model = new("--model") { Description = "The model that is scored with.", HelpName = "NAME@VERSION", DefaultValueFactory = _ => "card-fraud@1" };
-    public static readonly Option<string?> Machine = new("--machine") { Description = "The price book's machine for the CPU, and only its tenure is shown; when left out, the first rented and the first owned machine of the book.", HelpName = "NAME" };
+    public static readonly Option<string?> Machine = PriceBookFile.Machine("The price book's machine for the CPU, and only its tenure is shown; when left out, the first rented and the first owned machine of the book.");
     public static readonly Option<string?> Cpu = new("--cpu") { Description = "The CPU's profile; of those that were measured with the model, the one with the least time a row when left out.", HelpName = "NAME" };
 
     private readonly Output _output;
@@ -43,18 +44,18 @@ internal sealed class CostInputs
         }
 
         (_model, _version) = (reference[0], reference[1]);
-        string file = context.Get(Prices) ?? Path.Combine(RiskHome.Find(), "ops", "prices", "default.json");
+        string file = PriceBookFile.PathOf(context.Get(Prices));
         List<DefinitionError> errors = [], deviceErrors = [];
-        if (!PriceBook.TryReadForEngine(ReadFile(file, "PRICE_MISSING"), Path.GetFileName(file), errors, deviceErrors, out PriceBook? book))
+        if (!PriceBookFile.TryRead(file, errors, deviceErrors, out PriceBook? book))
         {
-            throw new CommandFailure(ExitCode.BadInput, [.. errors.Select(Line)]);
+            throw PriceBookFile.Failure(errors);
         }
 
         Book = book;
         BookFile = file;
         deviceErrors.ForEach(Say);
         _machine = context.Get(Machine) is not { } machine ? null
-            : book.TryMachine(machine, out MachinePrice? found) ? found : throw CommandFailure.BadInput("PRICE_MISSING", $"{file} has no machine '{machine}'; there are {string.Join(", ", book.Machines.Select(m => m.Name))}.");
+            : book.TryMachine(machine, out MachinePrice? found) ? found : throw PriceBookFile.Failure([PriceBookFile.UnknownMachine(file, book, machine)]);
         ProfileFolder = context.Get(Profiles) ?? Path.Combine(RiskHome.Find(), "ops", "profiles");
         _workloads = ReadWorkloads(WorkloadFile);
         ReadProfiles(ProfileFolder);
@@ -92,7 +93,7 @@ internal sealed class CostInputs
             ?? throw CommandFailure.BadInput("PRICE_MISSING", $"{BookFile} has no {Numbers.Word(tenure)} machine; name one with --machine.")) with { Tenure = tenure };
         List<DefinitionError> errors = [];
         Book.RequireFreshMachine(machine, _today, _ageDaysMax, errors);
-        return errors.Count == 0 ? machine : throw new CommandFailure(ExitCode.BadInput, [.. errors.Select(Line)]);
+        return errors.Count == 0 ? machine : throw PriceBookFile.Failure(errors);
     }
 
     /// <summary>One core of the machine.</summary>
@@ -124,7 +125,7 @@ internal sealed class CostInputs
             if (Accelerator(name, book ?? Book, machine, isWhole, isTenureAsked && asked is not null, errors) is { } device)
                 found.Add(device);
             else if (asked is not null && errors.Count > 0)
-                throw new CommandFailure(ExitCode.BadInput, [.. errors.Select(Line)]);
+                throw PriceBookFile.Failure(errors);
             else
                 errors.Where(error => _said.Add($"{error.Path} {error.Sentence}")).ToList().ForEach(Say);
         }
@@ -194,7 +195,7 @@ internal sealed class CostInputs
         List<DefinitionError> errors = [];
         return ModelWorkload.TryReadAll(File.ReadAllBytes(file), Path.GetFileName(file), errors, out IReadOnlyList<ModelWorkload>? workloads)
             ? workloads
-            : throw new CommandFailure(ExitCode.BadInput, [.. errors.Select(Line)]);
+            : throw PriceBookFile.Failure(errors);
     }
 
     private void ReadProfiles(string folder)
@@ -217,10 +218,5 @@ internal sealed class CostInputs
         }
     }
 
-    private static byte[] ReadFile(string file, string code) =>
-        File.Exists(file) ? File.ReadAllBytes(file) : throw CommandFailure.BadInput(code, $"{file} does not exist.");
-
-    private void Say(DefinitionError error) => _output.ErrorLine(error.Code, Line(error).Sentence);
-
-    private static (string Code, string Sentence) Line(DefinitionError error) => (error.Code, $"{error.File} {error.Path}: {error.Sentence}");
+    private void Say(DefinitionError error) => _output.ErrorLine(error.Code, PriceBookFile.Sentence(error));
 }

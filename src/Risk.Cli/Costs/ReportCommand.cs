@@ -26,7 +26,12 @@ internal static class ReportCommand
         return command;
     }
 
-    private readonly record struct Key(DateOnly Day, string Stream, string Model, string Device, string Provider, string Method);
+    private readonly record struct Key(DateOnly Day, string Stream, string Model, string Device, string Provider, string Method)
+    {
+        public bool IsUnpriced => Method == UnpricedMethod;
+    }
+
+    private static readonly string UnpricedMethod = Encoding.UTF8.GetString(CostLedger.Unpriced);
 
     private struct Sum
     {
@@ -42,15 +47,20 @@ internal static class ReportCommand
         (Key Key, Sum Sum)[] rows = [.. sums.Select(pair => (pair.Key, pair.Value)).OrderBy(pair => pair.Key.Day).ThenBy(pair => pair.Key.Stream, StringComparer.Ordinal).ThenBy(pair => pair.Key.Model, StringComparer.Ordinal).ThenBy(pair => pair.Key.Device, StringComparer.Ordinal)];
         Cost total = rows.Aggregate(default(Cost), (sum, row) => sum + row.Sum.Cost);
         long decisions = rows.Sum(row => row.Sum.Decisions);
-        IReadOnlyList<MeteredRun> runs = CostsFile.Read(directory);
-        string currency = runs.Count > 0 ? runs[^1].Currency : "";
+        ILookup<bool, MeteredRun> read = CostsFile.Read(directory).ToLookup(run => run.IsPriced);
+        MeteredRun[] runs = [.. read[true]];
+        string? currency = CostWords.Currency(runs);
         if (context.Output.Json)
         {
-            context.Output.WriteJson(json => Write(json, rows, total, decisions, runs));
+            context.Output.WriteJson(json => Write(json, rows, total, decisions, runs, currency));
         }
         else
         {
             Show(context.Output, rows, total, decisions, runs, currency);
+            foreach (string method in read[false].Select(run => run.Method).Distinct())
+            {
+                context.Output.WriteLine($"Not metered: {method}.");
+            }
         }
 
         return ExitCode.Done;
@@ -100,21 +110,33 @@ internal static class ReportCommand
         }
     }
 
-    private static void Show(Output output, (Key Key, Sum Sum)[] rows, Cost total, long decisions, IReadOnlyList<MeteredRun> runs, string currency)
+    private static void Show(Output output, (Key Key, Sum Sum)[] rows, Cost total, long decisions, MeteredRun[] runs, string? currency)
     {
         Table table = output.CreateTable("day", "stream", "model", "device", "execution provider", "method", "decisions", $"money {currency}", "per 1,000", "joules", "J per 1,000");
+        string[] none = ["", "", "", ""];
         foreach ((Key key, Sum sum) in rows)
         {
-            table.AddRow(
+            table.AddRow([
                 key.Day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), Markup.Escape(key.Stream), Markup.Escape(key.Model), Markup.Escape(key.Device), Markup.Escape(key.Provider), Markup.Escape(key.Method), Numbers.Of(sum.Decisions),
-                Numbers.Of((double)sum.Cost.Money), Numbers.Of((double)sum.Cost.Money / sum.Decisions * 1000), Numbers.Of(sum.Cost.Joules), Numbers.Of(sum.Cost.Joules / sum.Decisions * 1000));
+                .. key.IsUnpriced ? none : [Numbers.Of((double)sum.Cost.Money), Numbers.Of((double)sum.Cost.Money / sum.Decisions * 1000), Numbers.Of(sum.Cost.Joules), Numbers.Of(sum.Cost.Joules / sum.Decisions * 1000)]]);
         }
 
         output.People.Write(table);
-        output.WriteLine($"In all {Numbers.Of(decisions)} decisions, {Numbers.Of((double)total.Money)} {currency}, {Numbers.Of(total.Joules)} J.");
-        if (runs.Count == 0)
+        long unpriced = Unpriced(rows);
+        output.WriteLine($"In all {Numbers.Of(decisions)} decisions{(unpriced == decisions ? "" : $", {Numbers.Of((double)total.Money)} {currency ?? CostWords.UnknownCurrency}, {Numbers.Of(total.Joules)} J")}.");
+        foreach (string method in rows.Where(row => !row.Key.IsUnpriced).Select(row => row.Key.Method).Distinct())
         {
-            output.WriteLine("Idle time and waste are not told apart here: this run left no costs.jsonl.");
+            output.WriteLine($"Method '{method}': {CostWords.Method(method)}.");
+        }
+
+        if (unpriced > 0)
+        {
+            output.WriteLine($"UNPRICED: {Numbers.Of(unpriced)} decisions carry no cost, because there were no prices that could be used when they were made; they are in no sum here.");
+        }
+
+        if (runs.Length == 0)
+        {
+            output.WriteLine("Idle time and waste are not told apart here: no costs.jsonl tells of a run that was priced.");
             return;
         }
 
@@ -140,7 +162,7 @@ internal static class ReportCommand
         }
     }
 
-    private static void Write(Utf8JsonWriter json, (Key Key, Sum Sum)[] rows, Cost total, long decisions, IReadOnlyList<MeteredRun> runs)
+    private static void Write(Utf8JsonWriter json, (Key Key, Sum Sum)[] rows, Cost total, long decisions, MeteredRun[] runs, string? currency)
     {
         json.WriteStartArray("rows");
         foreach ((Key key, Sum sum) in rows)
@@ -153,16 +175,22 @@ internal static class ReportCommand
             json.WriteString("executionProvider", key.Provider);
             json.WriteString("method", key.Method);
             json.WriteNumber("decisions", sum.Decisions);
-            json.WriteNumber("money", sum.Cost.Money);
-            json.WriteNumber("joules", sum.Cost.Joules);
+            if (!key.IsUnpriced)
+            {
+                json.WriteNumber("money", sum.Cost.Money);
+                json.WriteNumber("joules", sum.Cost.Joules);
+            }
+
             json.WriteEndObject();
         }
 
         json.WriteEndArray();
         json.WriteNumber("decisions", decisions);
+        json.WriteNumber("unpricedDecisions", Unpriced(rows));
+        json.WriteString("currency", currency);
         json.WriteNumber("money", total.Money);
         json.WriteNumber("joules", total.Joules);
-        if (runs.Count == 0)
+        if (runs.Length == 0)
         {
             json.WriteNull("metered");
             return;
@@ -170,7 +198,7 @@ internal static class ReportCommand
 
         (Cost metered, Cost idle, Cost waste, Cost unallocated, Cost atEnd) = Metered(runs);
         json.WriteStartObject("metered");
-        json.WriteString("currency", runs[^1].Currency);
+        json.WriteString("currency", currency);
         foreach ((string name, Cost cost) in (ReadOnlySpan<(string, Cost)>)[("total", metered), ("idle", idle), ("waste", waste), ("atEnd", atEnd), ("unallocated", unallocated)])
         {
             Write(json, name, cost);
@@ -197,7 +225,7 @@ internal static class ReportCommand
         json.WriteEndObject();
     }
 
-    private static (Cost Total, Cost Idle, Cost Waste, Cost Unallocated, Cost AtEnd) Metered(IReadOnlyList<MeteredRun> runs) => runs.Aggregate(
+    private static (Cost Total, Cost Idle, Cost Waste, Cost Unallocated, Cost AtEnd) Metered(MeteredRun[] runs) => runs.Aggregate(
         (Total: default(Cost), Idle: default(Cost), Waste: default(Cost), Unallocated: default(Cost), AtEnd: default(Cost)),
         (sum, run) => (sum.Total + run.Total, sum.Idle + run.Idle, sum.Waste + run.Waste, sum.Unallocated + run.Unallocated, sum.AtEnd + run.AtEnd));
 
@@ -209,8 +237,10 @@ internal static class ReportCommand
         json.WriteEndObject();
     }
 
+    private static long Unpriced((Key Key, Sum Sum)[] rows) => rows.Where(row => row.Key.IsUnpriced).Sum(row => row.Sum.Decisions);
+
     /// <summary>What each device cost over all runs.</summary>
-    private static IEnumerable<MeteredDevice> Devices(IReadOnlyList<MeteredRun> runs) => runs.SelectMany(run => run.Devices).GroupBy(device => device.Name).Select(group => group.Aggregate((sum, device) => new MeteredDevice(
+    private static IEnumerable<MeteredDevice> Devices(MeteredRun[] runs) => runs.SelectMany(run => run.Devices).GroupBy(device => device.Name).Select(group => group.Aggregate((sum, device) => new MeteredDevice(
         sum.Name, sum.Runs + device.Runs, sum.BusySeconds + device.BusySeconds, sum.Total + device.Total, sum.Active + device.Active, sum.Idle + device.Idle, sum.Waste + device.Waste)));
 
     /// <summary>How far the decisions' sum is from what the meters show for them, as a share.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Risk.Cli.CommandLine;
+using Risk.Cli.Costs;
 using Risk.Core.Decisions;
 using Risk.Core.Log;
 using Risk.Core.Transactions;
@@ -17,7 +18,7 @@ internal static class DecisionCard
     {
         DecisionRecord record = decision.Record();
         output.People.MarkupLine(Title(record));
-        output.People.Write(Facts(output, record, parts, challengers));
+        output.People.Write(Facts(output, record, decision.Directory, parts, challengers));
         if (record.Reasons.Count > 0)
         {
             output.WriteLine("Reasons");
@@ -56,7 +57,7 @@ internal static class DecisionCard
 
     public static string Probability(double value) => double.IsNaN(value) ? "none" : value.ToString("0.######", CultureInfo.InvariantCulture);
 
-    private static Table Facts(Output output, in DecisionRecord record, DecisionParts parts, IReadOnlyList<(string Name, StoredDecision Decision)> challengers)
+    private static Table Facts(Output output, in DecisionRecord record, string directory, DecisionParts parts, IReadOnlyList<(string Name, StoredDecision Decision)> challengers)
     {
         Table table = output.CreateTable("", "").HideHeaders();
         void Row(string name, string value) => table.AddRow(Markup.Escape(name), Markup.Escape(value));
@@ -72,7 +73,7 @@ internal static class DecisionCard
             Row("degraded", $"rung {record.Rung}, because {(record.RungCause.IsEmpty ? "nothing could be said" : Encoding.UTF8.GetString(record.RungCause))}");
         }
 
-        Row("cost", string.Create(CultureInfo.InvariantCulture, $"{record.CostMoney:0.###e+0}, {record.CostJoules:0.###e+0} J ({Encoding.UTF8.GetString(record.CostMethod)})"));
+        Row("cost", CostWords.Of(record, directory));
         string actor = Encoding.UTF8.GetString(record.Actor);
         Row("decided by", actor == RecordIdentity.Challenger ? "a challenger: what it said was never acted on" : $"{actor}{(record.SolelyAutomated ? ", solely automated" : ", for a person to look at")}");
         foreach ((string name, StoredDecision said) in challengers)

@@ -103,9 +103,12 @@ internal sealed class DemoResult(EngineOptions options, EmbeddedEngine engine, S
     private static void Write(Utf8JsonWriter json, CostPerThousand cost)
     {
         json.WriteStartObject("cost");
-        json.WriteNumber("perThousand", cost.Money);
-        json.WriteString("currency", cost.Currency);
-        json.WriteNumber("joulesPerThousand", Math.Round(cost.Joules, 6));
+        if (cost.IsPriced)
+        {
+            json.WriteNumber("perThousand", cost.Money);
+            json.WriteString("currency", cost.Currency);
+            json.WriteNumber("joulesPerThousand", Math.Round(cost.Joules, 6));
+        }
         json.WriteString("method", cost.Method);
         json.WriteEndObject();
     }

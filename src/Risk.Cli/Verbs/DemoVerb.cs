@@ -2,7 +2,6 @@ using System.CommandLine;
 using Risk.Cli.Accelerators;
 using Risk.Cli.CommandLine;
 using Risk.Core;
-using Risk.Core.Costs;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Service.Costs;
@@ -26,13 +25,14 @@ internal static class DemoVerb
 
     private static readonly Option<string[]> s_challengers = new("--challenger") { Description = "Let another model score beside the champion, in a log of its own (<out>/challengers/): a stream that reads the same transactions, such as card-payments-sequence, or a model NAME@VERSION; may be given several times.", HelpName = "STREAM|MODEL" };
     private static readonly Option<string?> s_accelerators = AcceleratorFile.Option();
+    private static readonly Option<string?> s_machine = PriceBookFile.Machine("The price book's machine that this runs on; its first when left out.");
 
     public static Command Create()
     {
         s_clock.AcceptOnlyFromAmong("wall", "event");
         var command = new Command("demo", "Score a recorded stream through the whole path: features, model, policy, reasons, durable log. What it cost is in <out>/costs.jsonl, for risk cost report.")
         {
-            s_stream, s_input, s_labels, s_transactions, s_rate, s_clock, s_strict, s_accelerators, s_challengers, s_out,
+            s_stream, s_input, s_labels, s_transactions, s_rate, s_clock, s_strict, s_accelerators, s_challengers, PriceBookFile.Prices, s_machine, s_out,
         };
         command.SetVerb(Run);
         return command;
@@ -49,8 +49,9 @@ internal static class DemoVerb
         string directory = Path.GetFullPath(context.Get(s_out)!);
         KeyRing keys = reproducible ? KeyRing.Reproducible(files.Definition.Schema.Name, directory) : KeyRing.OpenOrCreate(directory);
         using StreamInput input = StreamInput.Open(files, context.Get(s_input), context.Get(s_labels), keys);
-        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(output.Note);
-        var options = new EngineOptions(directory, files.Definition, ModelFiles.Load(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices, machine, reproducible)
+        EnginePrices prices = PriceBookFile.ForEngine(context.Get(PriceBookFile.Prices), context.Get(s_machine));
+        foreach ((string code, string sentence) in prices.Told) { output.Note($"{code}: {sentence}"); }
+        var options = new EngineOptions(directory, files.Definition, ModelFiles.Load(files.Definition), keys, input.Source.Identity.Name, input.Labels, new BatchPolicy(), prices.Book, prices.Machine, reproducible)
         {
             Devices = new ServingDevices(AcceleratorFile.Read(context.Get(s_accelerators)), told => output.Note(told.ToString())),
             Challengers = ChallengerFiles.OfRun(context.Get(s_challengers) ?? [], files.Definition, keys, directory),

@@ -24,7 +24,9 @@ internal static class DemoView
         table.AddRow("[bold]Outcomes[/]", Outcomes(result));
         table.AddRow("[bold]Quality[/]", QualityOf(result.Outcome.Quality));
         if (result.Outcome.Business.FraudCount > 0) { table.AddRow("[bold]Frauds[/]", Frauds(result)); }
-        table.AddRow("[bold]Cost[/]", F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency} and {result.Cost.Joules * 1000:N0} J per 1,000,000 decisions {On(result.Engine.Costs.Machine.Machine)}{(result.Engine.Model.Devices.Count > 0 ? ", accelerators and their idle time included" : "")}"));
+        table.AddRow("[bold]Cost[/]", result.Cost.IsPriced
+            ? F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency} and {result.Cost.Joules * 1000:N0} J per 1,000,000 decisions {On(result.Engine.Costs.Machine.Machine)}{(result.Engine.Model.Devices.Count > 0 ? ", accelerators and their idle time included" : "")}")
+            : Markup.Escape(result.Cost.Method));
         table.AddRow("[bold]Log[/]", F($"{result.Engine.LogSize:N0} entries, root {result.RootHash[..16]}…"));
         output.People.Write(table);
         if (result.Challengers.Count > 0) { ShowChallengers(output, result); }
@@ -32,7 +34,7 @@ internal static class DemoView
         ShowNext(output, result);
     }
 
-    private static string On(MachinePrice machine) => Markup.Escape($"on a {Numbers.Word(machine.Tenure)} {machine.Name} (price {Numbers.Basis(machine.Price.Basis)})");
+    private static string On(MachinePrice machine) => Markup.Escape($"on {(machine.Tenure == Tenure.Owned ? "an" : "a")} {Numbers.Word(machine.Tenure)} {machine.Name} (price {Numbers.Basis(machine.Price.Basis)})");
 
     // By what ran, not by what is configured: the router may have had nothing for a device.
     private static string ScoredBy(ServingModel model)
@@ -93,7 +95,7 @@ internal static class DemoView
         string currency = result.Options.Definition.Schema.Amount?.Currency ?? "";
         Row("frauds caught", Caught(own.Business, currency), (_, said) => Caught(said.Business, currency));
         Row("other outcome than the champion's", "", (c, _) => F($"{c.OtherOutcomes:N0} of {c.Decisions:N0} in this run"));
-        Row("cost per 1,000,000", F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency}"), (c, _) => c.PerThousand() is var cost ? F($"{cost.Money * 1000:0.000000} {cost.Currency}, the machine's idle time left to the champion") : "");
+        Row("cost per 1,000,000", result.Cost.IsPriced ? F($"{result.Cost.Money * 1000:0.000000} {result.Cost.Currency}") : "unpriced", (c, _) => c.PerThousand() is { IsPriced: true } cost ? F($"{cost.Money * 1000:0.000000} {cost.Currency}, the machine's idle time left to the champion") : "");
         output.People.Write(table);
         foreach ((Challenger challenger, _) in result.Challengers) { output.WriteLine($"What {challenger.Name} said is a log like any other, in {challenger.Options.Directory}: ./risk show, explain and verify read it."); }
 

@@ -2,7 +2,6 @@ using System.CommandLine;
 using Risk.Cli.Accelerators;
 using Risk.Cli.CommandLine;
 using Risk.Core;
-using Risk.Core.Costs;
 using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
@@ -66,11 +65,12 @@ internal static class ServeVerb
         string directory = StoreFiles.MakeDirectory(configuration.Store);
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
         KafkaSettings? kafka = Kafka(configuration.Kafka);
-        (PriceBook prices, MachinePrice machine) = PriceBookFile.LoadDefault(context.Output.Note);
+        EnginePrices prices = PriceBookFile.ForEngine(configuration.Prices.Book, configuration.Prices.Machine);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, definition.Schema.Name, keys, directory, configuration.Keys);
         IReadOnlyList<(ChallengerOptions Options, IDecisionStore Store)> challengers = ChallengerFiles.OfService(configuration, definition, keys, directory);
-        var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices, machine, token => WarmUp(files, token))
+        var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices.Book, prices.Machine, token => WarmUp(files, token))
         {
+            PriceFaults = prices.Told,
             Profile = name => ProfileFile.Find(name, context.Output.Note),
             Challengers = [.. challengers.Select(c => c.Options)],
         };

@@ -14,6 +14,8 @@ namespace Risk.Core.Costs;
 /// </summary>
 public sealed class CostLedger
 {
+    private static readonly byte[] s_measured = [.. "measured"u8], s_counted = [.. "measured, energy by counter"u8], s_modelled = [.. "modelled"u8], s_unpriced = [.. Unpriced];
+
     private readonly DeviceMeter[] _devices;
     private readonly long _nanosPerDecision; // modelled CPU time
     private readonly double _utilisation;
@@ -32,8 +34,18 @@ public sealed class CostLedger
         _utilisation = machine.Utilisation.Value;
     }
 
+    /// <summary>The method that stands in records of decisions whose cost nobody knows, in place of money and joules.</summary>
+    public static ReadOnlySpan<byte> Unpriced => "unpriced"u8;
+
     public PriceBook Book { get; }
+    /// <summary>Where the times come from, priced or not.</summary>
     public CostMethod Method { get; }
+
+    /// <summary>Its charges are money and joules; without prices they are zeros, which stand for nothing.</summary>
+    public bool IsPriced => Book.WhyUnpriced is null;
+
+    /// <summary>The method that stands in the records of its decisions now, UTF-8.</summary>
+    public byte[] MethodWord => !IsPriced ? s_unpriced : Method == CostMethod.Modelled ? s_modelled : IsEnergyCounted ? s_counted : s_measured;
 
     /// <summary>The processor's part.</summary>
     public MachineMeter Machine { get; }
@@ -128,6 +140,8 @@ public sealed class CostLedger
     /// <summary>The method in one sentence, for reports.</summary>
     public string Describe()
     {
+        if (Book.WhyUnpriced is { } why)
+            return $"unpriced: {why}";
         MachinePrice machine = Machine.Machine;
         string time = Method == CostMethod.Measured
             ? "measured CPU time and reserved time"

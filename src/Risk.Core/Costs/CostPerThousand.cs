@@ -5,4 +5,8 @@ namespace Risk.Core.Costs;
 /// <param name="JoulesLow">With the price book's low watts.</param>
 /// <param name="JoulesHigh">With its high watts.</param>
 /// <param name="Method">One sentence: measured or modelled, on what, at which prices.</param>
-public sealed record CostPerThousand(decimal Money, double Joules, double JoulesLow, double JoulesHigh, string Currency, string Method);
+public sealed record CostPerThousand(decimal Money, double Joules, double JoulesLow, double JoulesHigh, string Currency, string Method)
+{
+    /// <summary>There were prices to charge by; without them the figures stand for nothing, and <see cref="Method"/> says why.</summary>
+    public bool IsPriced => Currency.Length > 0;
+}

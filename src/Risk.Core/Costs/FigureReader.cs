@@ -33,10 +33,12 @@ internal sealed class FigureReader(DefinitionReader reader, string missing, stri
             reader.Add(missing, $"{path}.value", $"is missing: what is it in {unit}?");
             return default;
         }
+        int before = reader.ErrorCount;
         double value = reader.Number(element, path, "value", min, max) ?? min;
         double low = element.TryGetProperty("low", out _) ? reader.Number(element, path, "low", min, max) ?? value : value;
         double high = element.TryGetProperty("high", out _) ? reader.Number(element, path, "high", min, max) ?? value : value;
-        if (low > value || value > high)
+        // Of what could be read: a value that is refused stands in no order.
+        if (reader.ErrorCount == before && (low > value || value > high))
             reader.Add(invalid, path, $"low {low:R}, value {value:R}, high {high:R} are not in order");
         if (Word(element, path, "unit") is { } given && given != unit)
             reader.Add(invalid, $"{path}.unit", $"must be {unit}, not {given}");

@@ -87,6 +87,18 @@ public sealed record PriceBook(
     /// <summary>Accelerators.</summary>
     public IReadOnlyList<DevicePrice> Devices { get; init; } = [];
 
+    /// <summary>Why there are no prices, with the stable code; null in a book that has some.</summary>
+    public string? WhyUnpriced { get; init; }
+
+    /// <summary>
+    /// In place of a book that an engine cannot use, so that it decides all the same: a ledger that has it charges nothing, and
+    /// every record says so (<see cref="CostLedger.Unpriced"/>). It has one machine, which stands for whichever it is.
+    /// </summary>
+    /// <param name="why">Begins with the stable code.</param>
+    public static PriceBook Unpriced(string why) => new("none", 0, "", default, One, [new MachinePrice("", Tenure.Rented, 1, default, One, default, default, default, One, default)], default) { WhyUnpriced = why };
+
+    private static PriceFigure One => new(1, 1, 1, "1", "", default, FigureBasis.Assumed);
+
     /// <summary>
     /// Reads a price book. On false, <paramref name="errors"/> names everything that is wrong by file and JSON path:
     /// <c>PRICE_MISSING</c> (a figure, or its unit, source, date or basis), <c>PRICE_INVALID</c> (negative, out of its
@@ -141,7 +153,7 @@ public sealed record PriceBook(
         return false;
     }
 
-    /// <summary>Adds <c>PRICE_STALE</c> for the price of power and of a machine's hours where they are too old, <c>PRICE_INVALID</c> where they are of the future. An engine says so and goes on.</summary>
+    /// <summary>Adds <c>PRICE_STALE</c> for the price of power and of a machine's hours where they are too old, <c>PRICE_INVALID</c> where they are of the future. An engine says so and goes on with them; whoever compares does not.</summary>
     public void RequireFreshMachine(MachinePrice machine, DateOnly today, int? ageDaysMax, ICollection<DefinitionError> errors)
     {
         foreach ((string path, PriceFigure figure) in PricesOf(machine))

@@ -1,3 +1,5 @@
+using Risk.Core.Costs;
+
 namespace Risk.Core.Log;
 
 /// <summary>What a log entry tells. Only <see cref="Decision"/> is about one transaction.</summary>
@@ -124,6 +126,9 @@ public ref struct DecisionRecord
 
     /// <summary>How the cost was found (counter, model), UTF-8.</summary>
     public ReadOnlySpan<byte> CostMethod { get; set; }
+
+    /// <summary>There were no prices: money and joules stand for nothing.</summary>
+    public bool IsUnpriced => CostMethod.SequenceEqual(CostLedger.Unpriced);
 
     /// <summary>Who acted: the engine or a person's id, UTF-8.</summary>
     public ReadOnlySpan<byte> Actor { get; set; }

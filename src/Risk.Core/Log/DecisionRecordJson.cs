@@ -84,11 +84,20 @@ public static class DecisionRecordJson
         json.Number(record.BatchSize);
         json.Raw(",\"position\":"u8);
         json.Number(record.BatchPosition);
-        json.Raw("},\"cost\":{\"money\":"u8);
-        json.Number(record.CostMoney);
-        json.Raw(",\"joules\":"u8);
-        json.Number(record.CostJoules);
-        json.Member(",\"method\":"u8, record.CostMethod);
+        if (record.IsUnpriced)
+        {
+            json.Raw("},\"cost\":{"u8);
+            json.Member("\"method\":"u8, record.CostMethod);
+        }
+        else
+        {
+            json.Raw("},\"cost\":{\"money\":"u8);
+            json.Number(record.CostMoney);
+            json.Raw(",\"joules\":"u8);
+            json.Number(record.CostJoules);
+            json.Member(",\"method\":"u8, record.CostMethod);
+        }
+
         json.Raw("}"u8);
         json.Member(",\"actor\":"u8, record.Actor);
         json.Member(",\"tenant\":"u8, record.Tenant);

@@ -16,6 +16,9 @@ public sealed record MeteredRun(long From, long To, Cost Total, Cost Active, Cos
     /// <summary>Of the total, what came after the last decision of a run that has ended: no decision will ever bear it.</summary>
     public Cost AtEnd { get; init; }
 
+    /// <summary>There were prices to charge by; without them the costs stand for nothing, and <see cref="Method"/> says why.</summary>
+    public bool IsPriced => Currency.Length > 0;
+
     /// <summary>The processor first.</summary>
     public IReadOnlyList<MeteredDevice> Devices { get; init; } = [];
 

@@ -49,7 +49,7 @@ public sealed class DeviceRoutes
         for (int place = 0; place < model.Devices.Count; place++)
         {
             DeviceSession session = model.Devices[place];
-            if (routes.Rates(session, book, core, today) is not { } price) { continue; }
+            if (routes.Rates(session, book, core, today, options.IsInOrder) is not { } price) { continue; }
             rates.Add(session, price);
             if (price != core) { routes._meters.Add(new DeviceMeter(price, name: session.Device, use: () => session.Statistics.Use, joules: options.Joules(session.Accelerator))); }
         }
@@ -74,9 +74,14 @@ public sealed class DeviceRoutes
     }
 
     /// <summary>What the device costs; the processor's rates for one in software; null, with its refusal, when there is no price that may be used.</summary>
-    private DeviceRates? Rates(DeviceSession session, PriceBook book, DeviceRates core, DateOnly today)
+    private DeviceRates? Rates(DeviceSession session, PriceBook book, DeviceRates core, DateOnly today, bool isInOrder)
     {
         AcceleratorDevice device = session.Accelerator;
+        if (book.WhyUnpriced is not null)
+        {
+            _refusals.Add(new DeviceRefusal(session.Device, "PRICE_MISSING", isInOrder ? "what it computes has no cost, because there are no prices" : "there are no prices to compare it with the processor by; until there are, it gets no work"));
+            return null;
+        }
         if (device.Configuration.Prices is { } named ? book.TryMachine(named, out _) : device.Profile.Kind == DeviceKind.Cpu) { return core; }
         List<DefinitionError> errors = [];
         if (book.TryDevice(device.Configuration.Prices ?? device.Name, null, today, null, errors, out DevicePrice? price))

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Log;
@@ -38,7 +37,6 @@ internal sealed class ScoringPipeline : IDisposable
     private readonly Lock _charging = new(); // the recording thread charges, others look
     private readonly EngineClock _clock;
     private readonly bool _isReproducible;
-    private readonly byte[] _costMethod, _countedMethod;
     private readonly BlockingCollection<ShardBatch> _free = [];
     private readonly BlockingCollection<ShardBatch> _toDecide = [];
     private readonly BlockingCollection<ShardBatch> _toRecord = [];
@@ -59,8 +57,6 @@ internal sealed class ScoringPipeline : IDisposable
         _ledger = ledger;
         _clock = clock;
         _isReproducible = isReproducible;
-        _costMethod = Encoding.ASCII.GetBytes(ledger.Method == CostMethod.Measured ? "measured" : "modelled");
-        _countedMethod = "measured, energy by counter"u8.ToArray();
         for (int i = 0; i < batches; i++) { _free.Add(new ShardBatch(create())); }
         _cpuBefore = Environment.CpuUsage.TotalTime;
         _wallBefore = clock.NowMicros;
@@ -162,7 +158,7 @@ internal sealed class ScoringPipeline : IDisposable
         Shard shard = batch.Shard!;
         scoring.DecisionMicros = _isReproducible ? ScoringBatch.DatedByEvents : batch.Times.DecideEnd;
         scoring.Cost = Charge(scoring.Count);
-        scoring.CostMethod = _ledger.IsEnergyCounted ? _countedMethod : _costMethod;
+        scoring.CostMethod = _ledger.MethodWord;
         shard.Path.Record(scoring);
         foreach ((int row, long _) in scoring.Conflicts) { batch.Rejections.Add(TransactionParser.Reject(scoring.Transactions, row, ErrorCode.IdConflict)); }
         SourcePosition before = shard.Position;

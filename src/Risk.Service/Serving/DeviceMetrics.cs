@@ -37,7 +37,7 @@ internal static class DeviceMetrics
         Counter(text, "nv_inference_compute_infer_duration_us", "Time in the model, summed over the rows.", devices.Select(d => ($"{model},{d.Labels}", Math.Floor(d.Of.RequestMicros))));
         LatencyHistogram waits = host.Pipeline.Latencies[StageLatencies.Names[0]];
         Counter(text, "nv_inference_queue_duration_us", "Time that transactions waited for their batch to close.", [(model, Math.Floor(waits.Mean * waits.Count))]);
-        Costs(text, costs);
+        if (costs.IsPriced) { Costs(text, costs); }
         if (host.Routes.Dispatch is { } dispatch)
         {
             ServeMetrics.Gauge(text, "risk_device_worth_running", "0 while the device earns less than it costs to be on, by the router's balance: it should be switched off.",

@@ -51,6 +51,9 @@ public sealed record ServeConfiguration
 
     public EntityConfiguration Entities { get; init; } = new();
 
+    /// <summary>What decisions are charged by.</summary>
+    public PriceConfiguration Prices { get; init; } = new();
+
     /// <summary>Devices that may score, beside the processor: which of them does is <see cref="Routing"/>'s; see <see cref="AcceleratorConfiguration"/> and <c>risk accelerators list</c>.</summary>
     [JsonIgnore]
     public IReadOnlyList<AcceleratorConfiguration> Accelerators { get; init; } = [];
@@ -207,6 +210,16 @@ public sealed record RoutingConfiguration
 
     /// <summary>The processor's device profile, a name or a file; null: it is measured when the process starts.</summary>
     public string? ProcessorProfile { get; init; }
+}
+
+/// <summary>What decisions are charged by. Without prices that can be used they are made all the same, and carry no cost.</summary>
+public sealed record PriceConfiguration
+{
+    /// <summary>The price book, a file; null: the one that ships, <c>ops/prices/default.json</c>.</summary>
+    public string? Book { get; init; }
+
+    /// <summary>The book's name for the machine that this process runs on; null: its first.</summary>
+    public string? Machine { get; init; }
 }
 
 /// <summary>A model that scores what the champion has decided, on processor time that nothing else wants.</summary>

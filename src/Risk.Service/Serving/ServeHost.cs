@@ -34,6 +34,9 @@ public sealed record ServeOptions(
     /// <summary>The device profile of a name or a file; null where there is none that can be read.</summary>
     public Func<string, DeviceProfile?> Profile { get; init; } = static _ => null;
 
+    /// <summary>What is wrong with <see cref="Prices"/>, or old: code and sentence, told and counted when the process starts.</summary>
+    public IReadOnlyList<(string Code, string Sentence)> PriceFaults { get; init; } = [];
+
     /// <summary>See <see cref="RoutingOptions.Joules"/>; null: the devices' own counters.</summary>
     public Func<AcceleratorDevice, Func<double?>?>? Joules { get; init; }
 
@@ -168,6 +171,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
             model.Dispose();
             return (null, refusal);
         }
+        foreach ((string code, string sentence) in options.PriceFaults) { host.Tell(code, sentence); }
         foreach (DeviceRefusal refused in host._routes.Refusals) { events.Enqueue(refused); }
         host.Tell(events);
         foreach (string note in host._routes.Notes) { ServeLog.Write("info", "DEVICE_ROUTING", note); }

@@ -30,10 +30,14 @@ internal static class ServeMetrics
         Gauge(text, "risk_batches_waiting", "Batches on their way through the pipeline.", [("", host.Pipeline.Waiting)]);
         MeteredRun costs = host.Costs();
         DeviceMetrics.Render(text, host, costs);
-        Head(text, "risk_cost_money_total", "counter", $"Cost charged so far, in {costs.Currency}.");
-        Line(text, "risk_cost_money_total", "", (double)costs.Total.Money);
-        Head(text, "risk_cost_joules_total", "counter", "Energy charged so far, by the price book's power model.");
-        Line(text, "risk_cost_joules_total", "", costs.Total.Joules);
+        Gauge(text, "risk_priced", "1 where decisions carry a cost; 0 where the process has no prices that it can use, and no metric of money or energy.", [("", costs.IsPriced ? 1 : 0)]);
+        if (costs.IsPriced)
+        {
+            Head(text, "risk_cost_money_total", "counter", $"Cost charged so far, in {costs.Currency}.");
+            Line(text, "risk_cost_money_total", "", (double)costs.Total.Money);
+            Head(text, "risk_cost_joules_total", "counter", "Energy charged so far, by the price book's power model.");
+            Line(text, "risk_cost_joules_total", "", costs.Total.Joules);
+        }
         ChallengerMetrics.Render(text, host.Challengers);
         Partitions(text, host);
         if (host.Kafka is { } kafka)

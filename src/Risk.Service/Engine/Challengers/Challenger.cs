@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Decisions;
@@ -29,7 +28,6 @@ public sealed class Challenger : IDisposable
     private readonly Action<string, string> _tell;
     private CostLedger _ledger;
     private readonly Lock _charging = new();
-    private readonly byte[] _costMethod;
     private readonly BackgroundThread _time = new();
     private readonly Lock _gate = new();
     private volatile Followed[] _followed = []; // replaced under the gate, never changed
@@ -52,7 +50,6 @@ public sealed class Challenger : IDisposable
         Routes = DeviceRoutes.Create(model, options.Routing with { IsInOrder = isReproducible || options.Routing.IsInOrder }, prices, machine, ChallengerShard.BatchRows, DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime), () => clock.NowMicros);
         model.Ladder.Dispatch = Routes.Dispatch;
         _ledger = isReproducible ? CostLedger.Modelled(prices, machine) : CostLedger.Beside(prices, machine, Routes.Meters);
-        _costMethod = Encoding.ASCII.GetBytes(isReproducible ? "modelled" : "measured");
         _wallCharged = clock.NowMicros;
         _thread = new Thread(Follow) { Name = $"risk {options.Name}", IsBackground = true };
         _thread.Start();
@@ -259,7 +256,7 @@ public sealed class Challenger : IDisposable
 
     private (Cost, byte[]) ChargeBatch(int decisions)
     {
-        lock (_charging) { return (Charge(decisions), _costMethod); }
+        lock (_charging) { return (Charge(decisions), _ledger.MethodWord); }
     }
 
     private Cost Charge(int decisions)
