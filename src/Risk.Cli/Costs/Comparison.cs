@@ -49,7 +49,7 @@ internal sealed record Comparison(CostInputs Inputs, double Load, double Deadlin
     private string Counting()
     {
         string pairs = string.Join(", ", Pairings.Select(p => $"{Numbers.Word(p.Tenure)} CPU (machines of {p.Machine.Cores} cores, {p.Machine.Name}) beside {Numbers.Word(p.Tenure)} cards"));
-        return $"Like beside like: {pairs}. Everything is had whole: the CPU in machines, cards one by one, a rented card with its host, owned cards in machines of the same kind as the CPU's{Slots()}. \"Cores shared\" counts cores by their share on both sides instead, for whoever has other work for the rest of a machine; cards stay whole. Where both sides are owned, low and high of a break-even leave server, power and PUE at their values: they are the same for both. Devices and cores compute at most {Pairings[0].Utilisation:P0} of the time.";
+        return $"Like beside like: {pairs}. Everything is had whole: the CPU in machines, cards one by one, a rented card with its host, owned cards in machines of the same kind as the CPU's{Slots()}. \"Cores shared\" counts cores by their share on both sides instead, for whoever has other work for the rest of a machine; cards stay whole. Where both sides are owned, low and high of a break-even leave server, power and PUE at their values: they are the same for both; where both are rented, the exchange rate of the CPU's price. Devices and cores compute at most {Pairings[0].Utilisation:P0} of the time.";
     }
 
     private string Slots() => Pairings.FirstOrDefault(p => p.Tenure == Tenure.Owned)?.Machine.Slots is { } slots ? $", at most {Numbers.Of(slots.Value)} in one" : "";
@@ -77,8 +77,8 @@ internal sealed record Pairing(Tenure Tenure, MachinePrice Machine, double Utili
     {
         MachinePrice machine = inputs.MachineFor(tenure);
         double utilisation = machine.Utilisation.Value;
-        // Owned, both sides are in the same kind of machine and pay the same power.
-        PriceBook book = tenure == Tenure.Owned ? inputs.Book.Sharing(machine.Name) : inputs.Book;
+        // Owned, both sides are in the same kind of machine and pay the same power; rented, in the same currency.
+        PriceBook book = tenure == Tenure.Owned ? inputs.Book.Sharing(machine.Name) : inputs.Book.SharingRateOf(machine.Hourly);
         MachinePrice exact = book.Machines.First(m => m.Name == machine.Name) with { Tenure = tenure };
         PricedDevice core = inputs.Core(exact, isWhole: true, book), sharedCore = inputs.Core(exact, isWhole: false, book);
         IReadOnlyList<PricedDevice> devices = inputs.Accelerators(asked, machine, isWhole: true, isTenureAsked), sharing = inputs.Accelerators(asked, machine, isWhole: false, isTenureAsked),

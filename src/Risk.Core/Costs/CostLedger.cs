@@ -146,9 +146,10 @@ public sealed class CostLedger
         string time = Method == CostMethod.Measured
             ? "measured CPU time and reserved time"
             : $"modelled: {machine.CpuMicrosPerDecision.Value:R} µs of CPU a decision at {machine.Utilisation.Value:P0} utilisation ({Name(machine.CpuMicrosPerDecision.Basis)}), not measured";
+        string asked = $"{machine.Price.Value:R} {machine.Price.Unit}", basis = $"({Name(machine.Price.Basis)}{(Book.RateOf(machine.Price) is { } rate ? $", at {rate.Rate.Value:R} {rate.Rate.Unit}" : "")})";
         string price = machine.Tenure == Tenure.Owned
-            ? $"owned, {machine.Purchase.Value:R} {Book.Currency} over {machine.Life.Value:R} years ({Name(machine.Purchase.Basis)}) and {Book.Power.Value:R} {Book.Currency}/kWh ({Name(Book.Power.Basis)})"
-            : $"rented at {machine.Hourly.Value:R} {Book.Currency}/h ({Name(machine.Hourly.Basis)})";
+            ? $"owned, {asked} over {machine.Life.Value:R} years {basis} and {Book.Power.Value:R} {Book.Currency}/kWh ({Name(Book.Power.Basis)})"
+            : $"rented at {asked} {basis}";
         string cards = string.Concat(_devices.Select(device => $"; {device.Name}, {(device.Rates.Tenure == Tenure.Owned ? "owned" : "rented")} as {device.Rates.Name}, measured run time, {device.Rates.OnPerHour.Value:0.####} {Book.Currency}/h while on without the host's cores, {(device.IsEnergyCounted ? "energy by its own counter, shared out by " : "")}{device.Rates.IdleWatts.Value:0.##} to {device.Rates.FullWatts.Value:0.##} W at the meter"));
         return $"{time}; {machine.Name}, {price}, {(_isBeside ? "its idle time borne by the engine that this ran beside" : "idle time while reserved included")}; energy by a linear model {machine.Idle.Value:R} to {machine.Full.Value:R} W ({Name(machine.Full.Basis)}), PUE {Book.PowerUsageEffectiveness.Value:R}{cards}; price book {Book.Name} {Book.Version}";
     }

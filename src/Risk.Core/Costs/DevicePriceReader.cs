@@ -15,6 +15,8 @@ namespace Risk.Core.Costs;
 /// </summary>
 internal sealed class DevicePriceReader(DefinitionReader reader, FigureReader figures, string missing, string invalid)
 {
+    private readonly HashSet<string> _faulty = [];
+
     public List<CurrencyRate> ReadCurrencies(JsonElement root, string bookCurrency)
     {
         List<CurrencyRate> rates = [];
@@ -22,19 +24,26 @@ internal sealed class DevicePriceReader(DefinitionReader reader, FigureReader fi
         {
             if (!reader.IsObject(element, path, "currency", "rate"))
                 continue;
+            int before = reader.ErrorCount;
             string currency = reader.Text(element, path, "currency") ?? "";
             if (currency.Length != 3 || !currency.All(char.IsAsciiLetterUpper))
                 reader.Add(invalid, $"{path}.currency", "needs an ISO 4217 code such as USD");
             if (currency == bookCurrency || rates.Exists(other => other.Currency == currency))
                 reader.Add(invalid, $"{path}.currency", $"'{currency}' is the book's own or an earlier one");
             rates.Add(new CurrencyRate(currency, figures.Read(element, path, "rate", $"{bookCurrency}/{currency}", 1e-9, 1e9)));
+            if (reader.ErrorCount > before)
+                _faulty.Add(currency);
         }
         return rates;
     }
 
+    /// <summary>Currencies that prices may be in, the book's own first: those whose rate is wrong are none.</summary>
+    public string[] Usable(string bookCurrency, IReadOnlyList<CurrencyRate> rates) =>
+        [bookCurrency, .. rates.Select(rate => rate.Currency).Where(currency => currency != bookCurrency && !_faulty.Contains(currency))];
+
     public List<DevicePrice> ReadDevices(JsonElement root, string bookCurrency, IReadOnlyList<CurrencyRate> rates, IReadOnlyList<MachinePrice> machines)
     {
-        string[] currencies = [bookCurrency, .. rates.Select(rate => rate.Currency)];
+        string[] currencies = Usable(bookCurrency, rates);
         List<DevicePrice> devices = [];
         int place = -1;
         foreach ((JsonElement element, string path) in List(root, "devices"))
@@ -85,12 +94,13 @@ internal sealed class DevicePriceReader(DefinitionReader reader, FigureReader fi
                 reader.Add(missing, $"{path}.{name}", $"is missing: what is it in {currencies[0]}{suffix}, by which source?");
             return null;
         }
-        string unit = currencies[0] + suffix;
-        if (member.ValueKind == JsonValueKind.Object && member.TryGetProperty("unit", out JsonElement given) && given.ValueKind == JsonValueKind.String
-            && currencies.FirstOrDefault(currency => currency + suffix == given.GetString()) is { } currency)
-            unit = currency + suffix;
-        return figures.Read(element, path, name, unit, 0, max);
+        return figures.Read(element, path, name, MoneyUnit(member, suffix, currencies), 0, max);
     }
+
+    /// <summary>The unit that a price names, where it is one of these currencies; else the first, which it must be in.</summary>
+    public static string MoneyUnit(JsonElement figure, string suffix, string[] currencies) =>
+        (figure.ValueKind == JsonValueKind.Object && figure.TryGetProperty("unit", out JsonElement given) && given.ValueKind == JsonValueKind.String
+            ? currencies.FirstOrDefault(currency => currency + suffix == given.GetString()) : null) is { } named ? named + suffix : currencies[0] + suffix;
 
     private IEnumerable<(JsonElement Element, string Path)> List(JsonElement root, string name)
     {

@@ -25,7 +25,7 @@ public sealed class MachineMeter
     {
         Machine = machine;
         bool owned = machine.Tenure == Tenure.Owned;
-        double hourly = owned ? machine.Purchase.Value / (machine.Life.Value * DeviceRates.HoursPerYear) : machine.Hourly.Value;
+        double price = book.InCurrency(machine.Price).Value, hourly = owned ? price / (machine.Life.Value * DeviceRates.HoursPerYear) : price;
         _powerUsageEffectiveness = book.PowerUsageEffectiveness.Value;
         _picoPerHour = Whole(hourly * 1e12);
         _picoPerKwh = owned ? Whole(book.Power.Value * 1e12) : 0;

@@ -39,7 +39,7 @@ public enum Tenure : byte
 /// <summary>A machine that decisions are made on.</summary>
 /// <param name="Idle">Watts of the whole machine with nothing to do.</param>
 /// <param name="Full">Watts of the whole machine with every core busy.</param>
-/// <param name="Utilisation">Share of the reserved time that cores are busy, for modelled costs only; in (0, 1].</param>
+/// <param name="Utilisation">Share of the reserved time that cores are busy: at most, where capacity is planned (<see cref="BreakEven"/>, <see cref="FleetPlan"/>); in modelled costs, always. In (0, 1].</param>
 /// <param name="CpuMicrosPerDecision">CPU time of one decision, for modelled costs only.</param>
 public sealed record MachinePrice(
     string Name, Tenure Tenure, int Cores, PriceFigure Purchase, PriceFigure Life, PriceFigure Hourly,
@@ -172,11 +172,13 @@ public sealed record PriceBook(
     /// <summary>Where a device stands in the file.</summary>
     internal string PathOf(DevicePrice device) => $"$.devices[{device.Place ?? Devices.ToList().IndexOf(device)}]";
 
-    /// <summary>The same of a machine; bought, the price of power with it.</summary>
+    /// <summary>The same of a machine; bought, the price of power with it. Its own price stands first.</summary>
     public IEnumerable<(string Path, PriceFigure Figure)> PricesOf(MachinePrice machine)
     {
         string path = $"$.machines[{Machines.ToList().FindIndex(candidate => candidate.Name == machine.Name)}]";
         yield return ($"{path}.{(machine.Tenure == Tenure.Rented ? "hourly" : "purchase")}", machine.Price);
+        if (RateOf(machine.Price) is { } rate)
+            yield return ($"$.currencies[{Currencies.ToList().IndexOf(rate)}].rate", rate.Rate);
         if (machine.Tenure == Tenure.Owned)
             yield return ("$.power", Power);
     }
@@ -209,6 +211,15 @@ public sealed record PriceBook(
                 Purchase = m.Purchase.Exact(), Life = m.Life.Exact(), Hourly = m.Hourly.Exact(), Idle = m.Idle.Exact(), Full = m.Full.Exact(), Slots = m.Slots?.Exact(),
             }),
         ],
+    };
+
+    /// <summary>
+    /// The same with the exchange rate of a price at its value: in a comparison of prices in one currency, the euro would be
+    /// dear for one and cheap for the other.
+    /// </summary>
+    public PriceBook SharingRateOf(PriceFigure price) => RateOf(price) is not { } shared ? this : this with
+    {
+        Currencies = [.. Currencies.Select(rate => rate == shared ? rate with { Rate = rate.Rate.Exact() } : rate)],
     };
 
     /// <summary>The rate that a price needs; null when it is in the book's currency.</summary>

@@ -10,7 +10,7 @@ namespace Risk.Core.Costs;
 /// { "name": "default", "version": 1, "currency": "EUR", "note": "for people",
 ///   "ageDaysOld": 400, "ageDaysMax": 1830, "power": FIGURE, "pue": FIGURE,
 ///   "machines": [ { "name": "cloud-2", "tenure": "rented|owned", "cores": 2, "note": "for people",
-///     "purchase": FIGURE, "lifeYears": FIGURE, "hourly": FIGURE, "idleWatts": FIGURE, "fullWatts": FIGURE,
+///     "purchase": FIGURE in EUR, USD, …, "lifeYears": FIGURE, "hourly": FIGURE in EUR/h, USD/h, …, "idleWatts": FIGURE, "fullWatts": FIGURE,
 ///     "utilisation": FIGURE, "cpuMicrosPerDecision": FIGURE, "slots": FIGURE in 1 } ],
 ///   "currencies": […], "devices": […] }                        see <see cref="DevicePriceReader"/>
 ///                                                              may be left out: both ages, slots, currencies, devices
@@ -54,10 +54,10 @@ internal sealed class PriceBookReader
         PriceFigure power = Figure(root, "$", "power", $"{currency}/kWh", 0, 1_000);
         PriceFigure pue = Figure(root, "$", "pue", "1", 1, 10);
         int ageDaysOld = Days(root, "ageDaysOld", PriceBook.AgeDaysOldDefault), ageDaysMax = Days(root, "ageDaysMax", PriceBook.AgeDaysMaxDefault);
-        List<MachinePrice> machines = ReadMachines(root, currency);
         DefinitionReader deviceReader = deviceErrors is null ? _reader : new DefinitionReader(Invalid, _reader.File, deviceErrors);
         DevicePriceReader devices = new(deviceReader, deviceErrors is null ? _figures : new FigureReader(deviceReader, Missing, Invalid), Missing, Invalid);
         List<CurrencyRate> currencies = devices.ReadCurrencies(root, currency);
+        List<MachinePrice> machines = ReadMachines(root, devices.Usable(currency, currencies));
         List<DevicePrice> prices = devices.ReadDevices(root, currency, currencies, machines);
         return _errors.Count > before ? null : new PriceBook(name!, version!.Value, currency, power, pue, machines, Sha256Digest.Of(bytes.Span))
         {
@@ -68,7 +68,7 @@ internal sealed class PriceBookReader
         };
     }
 
-    private List<MachinePrice> ReadMachines(JsonElement root, string currency)
+    private List<MachinePrice> ReadMachines(JsonElement root, string[] currencies)
     {
         List<MachinePrice> machines = [];
         if (!root.TryGetProperty("machines", out JsonElement list) || list.ValueKind != JsonValueKind.Array || list.GetArrayLength() is 0 or > PriceBook.MachineCountMax)
@@ -80,7 +80,7 @@ internal sealed class PriceBookReader
         foreach (JsonElement element in list.EnumerateArray())
         {
             string path = $"$.machines[{index++}]";
-            if (ReadMachine(element, path, currency) is not { } machine)
+            if (ReadMachine(element, path, currencies) is not { } machine)
                 continue;
             if (machines.Exists(other => other.Name == machine.Name))
                 _reader.Add(Invalid, $"{path}.name", $"'{machine.Name}' is the name of an earlier machine as well");
@@ -89,7 +89,7 @@ internal sealed class PriceBookReader
         return machines;
     }
 
-    private MachinePrice? ReadMachine(JsonElement element, string path, string currency)
+    private MachinePrice? ReadMachine(JsonElement element, string path, string[] currencies)
     {
         _reader.IsObject(element, path, "name", "tenure", "cores", "note", "purchase", "lifeYears", "hourly", "idleWatts", "fullWatts", "utilisation", "cpuMicrosPerDecision", "slots");
         if (element.ValueKind != JsonValueKind.Object)
@@ -105,9 +105,9 @@ internal sealed class PriceBookReader
             _reader.Add(Invalid, $"{path}.fullWatts", $"is {full.Value:R} W, below idle {idle.Value:R} W");
         return new MachinePrice(
             name, tenure == "owned" ? Tenure.Owned : Tenure.Rented, cores,
-            Figure(element, path, "purchase", currency, 0, 1e8),
+            Money(element, path, "purchase", "", currencies, 1e8),
             Figure(element, path, "lifeYears", "years", 0.1, 50),
-            Figure(element, path, "hourly", $"{currency}/h", 0, 10_000),
+            Money(element, path, "hourly", "/h", currencies, 10_000),
             idle, full,
             Figure(element, path, "utilisation", "1", 0.001, 1),
             Figure(element, path, "cpuMicrosPerDecision", "µs", 0.001, 1e9))
@@ -117,6 +117,9 @@ internal sealed class PriceBookReader
     }
 
     private int Days(JsonElement root, string name, int otherwise) => root.TryGetProperty(name, out _) ? _reader.Integer(root, "$", name, 1, 100_000) ?? 1 : otherwise;
+
+    private PriceFigure Money(JsonElement owner, string ownerPath, string name, string suffix, string[] currencies, double max) =>
+        Figure(owner, ownerPath, name, DevicePriceReader.MoneyUnit(owner.TryGetProperty(name, out JsonElement figure) ? figure : default, suffix, currencies), 0, max);
 
     private PriceFigure Figure(JsonElement owner, string ownerPath, string name, string unit, double min, double max) =>
         _figures.Read(owner, ownerPath, name, unit, min, max);

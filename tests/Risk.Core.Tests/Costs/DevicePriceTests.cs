@@ -79,7 +79,7 @@ public sealed class DevicePriceTests
         Assert.True(book.TryDevice("nvidia-a100", null, last, 1_000, errors, out DevicePrice? device));
         Assert.Same(a100, device);
         book.RequireFreshMachine(book.Machines[0], new DateOnly(2040, 1, 1), null, errors);
-        Assert.Equal(("PRICE_STALE", "$.machines[0].hourly"), (Assert.Single(errors).Code, errors[0].Path));
+        Assert.Equal([("PRICE_STALE", "$.machines[0].hourly"), ("PRICE_STALE", "$.currencies[0].rate")], errors.Select(error => (error.Code, error.Path)));
     }
 
     [Fact]
@@ -107,6 +107,24 @@ public sealed class DevicePriceTests
         Assert.All([shared.Power, shared.PowerUsageEffectiveness, server.Purchase, server.Life, server.Idle, server.Full, server.Slots!.Value], figure => Assert.Equal((figure.Value, figure.Value), (figure.Low, figure.High)));
         DevicePrice t4 = shared.Devices.Single(device => device.Name == "nvidia-t4");
         Assert.True(cloud.Hourly.Low < cloud.Hourly.High && t4.Purchase!.Value.Low < t4.Purchase.Value.High);
+    }
+
+    [Fact]
+    public void RateThatBothSidesPay_HasNoRange_AndAnotherKeepsItsOwn()
+    {
+        PriceBook book = Read(Shipped.Bytes("ops/prices/default.json")), shared = book.SharingRateOf(book.DefaultMachine()!.Hourly);
+        Assert.Equal([("USD", true), ("CNY", false)], shared.Currencies.Select(rate => (rate.Currency, rate.Rate.Low == rate.Rate.High)));
+        Assert.Equal(0.11592 * 0.8442, shared.InCurrency(shared.DefaultMachine()!.Hourly).Value, 1e-12);
+        Assert.Same(book, book.SharingRateOf(book.DefaultMachine(Tenure.Owned)!.Purchase));
+    }
+
+    [Fact]
+    public void MachineInACurrencyWhoseRateIsWrong_CannotBePriced()
+    {
+        List<DefinitionError> errors = [], deviceErrors = [];
+        Assert.False(PriceBook.TryReadForEngine(ChangedAt("currencies.0.rate.value", "-1"), "prices.json", errors, deviceErrors, out _));
+        Assert.Contains(errors, error => error is { Code: "PRICE_INVALID", Path: "$.machines[0].hourly.unit" });
+        Assert.Contains(deviceErrors, error => error is { Code: "PRICE_INVALID", Path: "$.currencies[0].rate.value" });
     }
 
     [Fact]
@@ -159,7 +177,7 @@ public sealed class DevicePriceTests
         Assert.All(rates.Lines.SelectMany(line => line.Paths), path => Assert.NotNull(At(root, path)));
 
         DeviceRates rented = DeviceRates.OfDevice(book, book.Devices[0], Tenure.Rented);
-        Assert.Equal(2.74 * 0.9, rented.OnPerHour.Value, 1e-12);
+        Assert.Equal(2.7447 * 0.9, rented.OnPerHour.Value, 1e-12);
         Assert.Equal((0, 0), (rented.OffPerHour.Value, rented.BusyPerHour.Value));
     }
 

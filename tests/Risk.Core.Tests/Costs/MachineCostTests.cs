@@ -141,8 +141,18 @@ public sealed class MachineCostTests
     public void Method_NamesTheMachine_AndWhatItsPriceRestsOn()
     {
         PriceBook book = Read(Shipped.Bytes("ops/prices/default.json"));
-        Assert.Contains("cloud-2, rented at 0.0689 EUR/h (derived)", Measured(book).Describe(), StringComparison.Ordinal);
+        Assert.Contains("cloud-2, rented at 0.11592 USD/h (published, at 0.8442 EUR/USD)", Measured(book).Describe(), StringComparison.Ordinal);
         Assert.Contains("server-64, owned, 12000 EUR over 5 years (assumed) and 0.2 EUR/kWh (published)", CostLedger.Measured(book, book.DefaultMachine(Tenure.Owned)!).Describe(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void PriceInAnotherCurrency_IsCharged_AtItsRate()
+    {
+        PriceBook book = Read(Shipped.Bytes("ops/prices/default.json"));
+        CostLedger meter = Measured(book);
+        meter.Charge(cpuMicros: 0, reservedMicros: 3_600_000_000, decisions: 1000);
+        Assert.Equal(0.11592 * 0.8442, (double)meter.PerThousand().Money, 1e-9);
+        Assert.Equal(["$.machines[0].hourly", "$.currencies[0].rate"], book.PricesOf(book.DefaultMachine()!).Select(price => price.Path));
     }
 
     [Fact]

@@ -31,7 +31,7 @@ public sealed class PriceBookTests
         PriceBook book = Read(Shipped.Bytes(Path));
         MachinePrice engine = book.DefaultMachine()!;
         Assert.Equal(("cloud-2", Tenure.Rented), (engine.Name, engine.Tenure));
-        Assert.NotEqual(FigureBasis.Assumed, engine.Price.Basis);
+        Assert.Equal((FigureBasis.Published, "USD/h"), (engine.Price.Basis, engine.Price.Unit));
         Assert.Equal(("cloud-2", "server-64"), (book.DefaultMachine(Tenure.Rented)?.Name, book.DefaultMachine(Tenure.Owned)?.Name));
 
         // The order decides, not how good a price is: whoever writes a book says which machine is theirs.
@@ -44,6 +44,7 @@ public sealed class PriceBookTests
     [Theory]
     [InlineData("machines[0].hourly.value", "-0.01", "PRICE_INVALID", "$.machines[0].hourly.value")]
     [InlineData("machines[0].purchase.value", "-1", "PRICE_INVALID", "$.machines[0].purchase.value")]
+    [InlineData("machines[0].hourly.unit", "\"GBP/h\"", "PRICE_INVALID", "$.machines[0].hourly.unit")]
     [InlineData("power.value", "\"0.2\"", "PRICE_INVALID", "$.power.value")]
     [InlineData("power.value", "1e400", "PRICE_INVALID", "$.power.value")]
     [InlineData("power.value", "0.05", "PRICE_INVALID", "$.power")]

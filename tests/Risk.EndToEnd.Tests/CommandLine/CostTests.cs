@@ -22,7 +22,7 @@ public sealed class CostTests(SharedRun run) : IClassFixture<SharedRun>
         Assert.Equal(money("total") - money("atEnd"), report.GetProperty("money").GetDecimal());
         Assert.Equal(0, money("unallocated"));
         // The machine that Compare takes for the rented CPU prices the ledger too, and both say what its price rests on.
-        Assert.Contains("cloud-2, rented at 0.0689 EUR/h (derived)", metered.GetProperty("method").GetString(), StringComparison.Ordinal);
+        Assert.Contains("cloud-2, rented at 0.11592 USD/h (published, at 0.8442 EUR/USD)", metered.GetProperty("method").GetString(), StringComparison.Ordinal);
         Assert.InRange(metered.GetProperty("devices")[0].GetProperty("batches").GetInt64(), 1, report.GetProperty("decisions").GetInt64());
     }
 
