@@ -34,7 +34,17 @@ internal static unsafe class PluginLibrary
     }
 
     /// <summary>What the library itself has counted: <c>computed</c> nodes, <c>living</c> providers, <c>copied</c> floats, <c>allocated</c> blocks.</summary>
-    public static long Count(string what) => Volatile.Read(ref *(long*)NativeLibrary.GetExport(NativeLibrary.Load(Path), $"acme_{what}"));
+    /// <param name="library">Another file than the usual one.</param>
+    public static long Count(string what, string? library = null) => Volatile.Read(ref Variable(what, library ?? Path));
+
+    /// <summary>The same library once more, as another file, with the first of its providers only.</summary>
+    public static void Copy(string path)
+    {
+        File.Copy(Path, path);
+        Variable("is_without_memory", path) = 1;
+    }
+
+    private static ref long Variable(string name, string library) => ref *(long*)NativeLibrary.GetExport(NativeLibrary.Load(library), $"acme_{name}");
 
     private static (string? Path, string? Missing) Compile()
     {

@@ -64,7 +64,9 @@ internal static class ListCommand
 /// <summary>A ready profile or a configured accelerator, as it was found.</summary>
 internal sealed record ListedDevice(string Name, string Title, string ExecutionProvider, bool IsConfigured, AcceleratorDevice? Device, DeviceRefusal? Refusal, IReadOnlyList<Requirement> Requirements, string HowTo)
 {
-    public string Description => Device?.Description ?? Title;
+    public string Description => Device is { ProviderVendor.Length: > 0 } plugin
+        ? $"{plugin.Description}, by {plugin.ProviderVendor}{(plugin.ProviderVersion.Length > 0 ? $" {plugin.ProviderVersion}" : "")}"
+        : Device?.Description ?? Title;
 
     /// <summary>What is missing, in few words.</summary>
     public string Missing => string.Join(", ", Requirements.Where(r => !r.IsMet).Select(r => r.What)) is { Length: > 0 } lacking ? $"missing: {lacking}" : $"{Refusal!.Code}: {(HowTo.Length > 0 ? HowTo : Refusal.Reason)}";
@@ -96,6 +98,7 @@ internal sealed record ListedDevice(string Name, string Title, string ExecutionP
         {
             json.WriteString("device", device.Description);
             json.WriteString("library", device.Library);
+            json.WriteString("providerVendor", device.ProviderVendor);
             json.WriteString("providerVersion", device.ProviderVersion);
             json.WriteString("driver", device.Driver);
         }

@@ -16,7 +16,7 @@ internal static class AcceleratorOpening
     private const int ProbeFeatures = 4;
 
     private static readonly Lock s_gate = new();
-    private static readonly Dictionary<string, string> s_registered = new(StringComparer.Ordinal); // path to name
+    private static readonly Dictionary<string, IReadOnlyList<OrtEpDevice>> s_registered = new(StringComparer.Ordinal); // by the library's path, the devices that came with it
 
     /// <summary>Opens what is configured; every device that cannot be used has its refusal, and the others are not touched by it.</summary>
     public static (IReadOnlyList<AcceleratorDevice> Devices, IReadOnlyList<DeviceRefusal> Refusals) OpenAll(IEnumerable<AcceleratorConfiguration> configurations)
@@ -111,9 +111,9 @@ internal static class AcceleratorOpening
             if (s_registered.ContainsKey(path)) { return true; }
             try
             {
-                string name = $"risk-{s_registered.Count}-{profile.Name}";
-                OrtEnv.Instance().RegisterExecutionProviderLibrary(name, path);
-                s_registered.Add(path, name);
+                HashSet<nint> before = [.. OrtEnv.Instance().GetEpDevices().Select(OrtInterop.Native)];
+                OrtEnv.Instance().RegisterExecutionProviderLibrary($"risk-{s_registered.Count}-{profile.Name}", path);
+                s_registered.Add(path, [.. OrtEnv.Instance().GetEpDevices().Where(d => !before.Contains(OrtInterop.Native(d)))]);
                 return true;
             }
             catch (OnnxRuntimeException e)
@@ -129,7 +129,9 @@ internal static class AcceleratorOpening
         device = null;
         refusal = null;
         OnnxRuntimeLibrary.UseConfigured();
-        OrtEpDevice[] offered = [.. OrtEnv.Instance().GetEpDevices().Where(d => d.EpName == profile.ExecutionProvider)];
+        // Two libraries, or a library and the runtime, may have a provider of the same name: who names a library gets that one's.
+        IReadOnlyList<OrtEpDevice> all = Registered(library) ?? OrtEnv.Instance().GetEpDevices();
+        OrtEpDevice[] offered = [.. all.Where(d => d.EpName == profile.ExecutionProvider)];
         if (configuration.Device < offered.Length)
         {
             device = offered[configuration.Device];
@@ -138,10 +140,20 @@ internal static class AcceleratorOpening
         // What is built into the runtime need not announce its devices; opening a session tells.
         if (offered.Length == 0 && OrtEnv.Instance().GetAvailableProviders().Contains(profile.ExecutionProvider)) { return true; }
         refusal = offered.Length > 0 ? new DeviceRefusal(configuration.Name, DeviceCodes.Missing, $"{profile.ExecutionProvider} offers {offered.Length} devices; device {configuration.Device} (counted from 0) is none of them")
-            : library is not null ? new DeviceRefusal(configuration.Name, DeviceCodes.Missing, $"{library} is loaded, but {profile.ExecutionProvider} finds no device{Advice(profile)}")
+            : library is not null ? new DeviceRefusal(configuration.Name, DeviceCodes.Missing, $"{library} is loaded, but {profile.ExecutionProvider} finds no device{Others(library)}{Advice(profile)}")
             : new DeviceRefusal(configuration.Name, DeviceCodes.Library, $"ONNX Runtime {AcceleratorDevice.RuntimeVersion} here has no {profile.ExecutionProvider}: {profile.HowTo}{Advice(profile)}");
         return false;
     }
+
+    /// <summary>The devices that came with a library that plugs in; null for any other.</summary>
+    private static IReadOnlyList<OrtEpDevice>? Registered(string? library)
+    {
+        lock (s_gate) { return library is null ? null : s_registered.GetValueOrDefault(Path.GetFullPath(library)); }
+    }
+
+    /// <summary>Who has the library for its vendor's may not know how its provider is called.</summary>
+    private static string Others(string library) =>
+        Registered(library) is { Count: > 0 } devices ? $"; the library has devices of {string.Join(", ", devices.Select(d => d.EpName).Distinct(StringComparer.Ordinal))}: name one of them as `provider`" : "";
 
     /// <summary>The smallest model, through the whole way: what does not work is found here and not under the first batch.</summary>
     private static DeviceRefusal? Probe(AcceleratorDevice device)

@@ -31,12 +31,18 @@ internal static unsafe class OrtInterop
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "get_Handle")]
     private static extern nint HandleOf(OrtValue value);
 
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "get_Handle")]
+    private static extern nint HandleOf(OrtEpDevice device);
+
     [DllImport("onnxruntime", EntryPoint = "OrtGetApiBase")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories | DllImportSearchPath.AssemblyDirectory)]
     private static extern nint* DefaultApiBase();
 
     /// <summary>The native handle of a value, for <see cref="BindInput"/> and <see cref="Copy"/>; valid as long as the value.</summary>
     public static nint Native(OrtValue value) => HandleOf(value);
+
+    /// <summary>The runtime's own device: the binding makes another object of it each time.</summary>
+    public static nint Native(OrtEpDevice device) => HandleOf(device);
 
     /// <summary>Binds an input again: for a device of its own memory, this is what copies the values there. No allocation on our side.</summary>
     /// <param name="name">Zero-terminated UTF-8.</param>
