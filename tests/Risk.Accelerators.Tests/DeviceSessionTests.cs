@@ -45,7 +45,7 @@ public sealed class DeviceSessionTests
             Assert.Equal(ScoringStatus.DeviceLost, session.Score(TestModels.Rows(1), 1, new float[1]));
             WaitUntilUp(session);
             Assert.Equal(ScoringStatus.Scored, session.Score(TestModels.Rows(1), 1, new float[1]));
-            Assert.True(session.Statistics.FailedMicros > 0);
+            Assert.Equal(1, session.Statistics.Failures); // its time may be less than a microsecond
         }
     }
 

@@ -22,6 +22,8 @@ public sealed class AcceleratorScriptTests : IDisposable
               publish) while [ $# -gt 0 ]; do [ "$1" = -o ] && mkdir -p "$2" && head -c 120000 /dev/urandom >"$2/risk.dll"; shift; done ;;
               --list-runtimes) echo "Microsoft.NETCore.App 10.0.9 [here]" ;;
               *) shift; echo "asked for $*"
+                 case "$*" in "accelerators list cuda") echo "DEVICE_MISSING: cuda: there is no card" ;; esac
+                 case "$*" in "accelerators verify"*) exit 1 ;; esac
                  case "$*" in "accelerators measure"*) while [ "$1" != --out ]; do shift; done; mkdir -p "$2"; echo '{ "kind": "cpu" }' >"$2/cpu.json" ;; esac
                  case "$*" in *overhead*) echo "DEVICE_MISSING: no such device" >&2; exit 2 ;; esac ;;
             esac
@@ -55,20 +57,40 @@ public sealed class AcceleratorScriptTests : IDisposable
         Carry(parts[3]);
         Says(0, "there", "all 3 parts, whole", "receive");
 
-        string report = Says(0, "there", "DEVICE_MISSING: no such device", "go", "cpu"); // a step that fails is told, and keeps nothing else from running
-        Assert.Contains("overhead-cpu\t2\t", report, StringComparison.Ordinal);
-        Assert.Contains("model-run\t0\t", report, StringComparison.Ordinal);
-        Assert.Contains("verify cpu forest-kernel --transactions 100000", report, StringComparison.Ordinal);
+        string results = Path.Combine(_folder, "there/.risk/accelerator/results"), brought = Path.Combine(_folder, "brought");
+        string report = Says(0, "there", "FAILED: overhead-cpu, overhead-cpu-sequence; the answer is NO: verify-cpu, verify-cpu-sequence", "go", "cpu"); // a step that fails is told, and keeps nothing else from running
+        Assert.Contains("DEVICE_MISSING: no such device", report, StringComparison.Ordinal);
+        Assert.Matches(@"done +\d+ s  model-run ", report);
+        Assert.Matches(@"NO +\d+ s  verify-cpu +risk accelerators verify cpu forest-kernel --transactions 100000", report);
         // What was measured there is compared, with the data sheets that were packed and without processors that are not there.
-        string results = Path.Combine(_folder, "there/.risk/accelerator/results");
         Assert.Equal(["cpu.json", "some-card.json"], Directory.GetFiles(Path.Combine(results, "compared")).Select(Path.GetFileName).Order());
         foreach (string model in (string[])["card-fraud", "card-fraud-sequence"])
         {
-            Assert.Equal($"asked for cost compare --model {model}@1 --profiles {results}/compared --html {results}/compare-{model}.html --json\n", File.ReadAllText(Path.Combine(results, $"compare-{model}.out")));
+            Assert.Equal($"asked for cost compare --model {model}@1 --profiles compared --html compare-{model}.html\n", File.ReadAllText(Path.Combine(results, $"compare-{model}.out")));
         }
-        Assert.Contains("plan\t0\t", report, StringComparison.Ordinal);
+        Assert.Matches(@"done +\d+ s  plan ", report);
         Assert.True(File.Exists(Path.Combine(_folder, "there/.risk/accelerator/run/home/ops/traces/day.csv")));
-        Assert.Equal("asked for accelerators list --json\n", File.ReadAllText(Path.Combine(_folder, "there/.risk/accelerator/results/list.out")));
+        Assert.Equal("asked for accelerators list --json\n", File.ReadAllText(Path.Combine(results, "list.out")));
+
+        // Again: what has an answer stands, what failed is tried again, and everything is brought where it is asked for.
+        File.Delete(Path.Combine(results, "list.out"));
+        string again = Says(0, "there", "going on behind", $"OUT={brought}", "go", "cpu");
+        Assert.DoesNotContain("accelerator: measure-cpu: ", again, StringComparison.Ordinal);
+        Assert.Contains("accelerator: overhead-cpu: ", again, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(results, "list.out")));
+        Assert.Equal(["report.txt", "results.tar.xz"], Directory.GetFiles(brought).Select(Path.GetFileName).Order());
+        Assert.Contains("results/compare-card-fraud.out", Checkout.Run("tar", "-tJf", Path.Combine(brought, "results.tar.xz")).Output, StringComparison.Ordinal);
+
+        // Other settings are another run; without time nothing is begun, and that is said.
+        Says(3, "there", "TIME_UP", "RISK_SECONDS=0.1", "RISK_MINUTES=-1", "go", "cpu");
+        Assert.Single(Directory.GetDirectories(Path.GetDirectoryName(results)!, "results-until-*"));
+
+        // Without the card: what needs none is done, and the card's absence is the last word.
+        string absent = Says(3, "there", "DEVICE_MISSING: cuda: there is no card", "go", "cuda");
+        Assert.DoesNotContain("accelerator: verify-cuda", absent, StringComparison.Ordinal);
+        Assert.Contains("accelerator: verify-processor", absent, StringComparison.Ordinal);
+        Assert.Matches(@"done +\d+ s  plan ", absent);
+        Assert.Matches(@"FAILED \(3\) +\d+ s  need-cuda ", absent);
     }
 
     [Fact]
@@ -83,11 +105,13 @@ public sealed class AcceleratorScriptTests : IDisposable
 
     private string Says(int exitCode, string place, string expected, params string[] arguments)
     {
-        (int found, string said) = Checkout.Run("env", [$"PATH={_folder}/bin:/usr/bin:/bin", $"HOME={_folder}", $"RISK_PART_SIZE={PartSize}", "bash", Path.Combine(_folder, place, "ops/accelerator/run.sh"), .. arguments]);
+        (int found, string said) = Checkout.Run("env", [$"PATH={_folder}/bin:/usr/bin:/bin", $"HOME={_folder}", $"RISK_PART_SIZE={PartSize}", .. arguments.Where(IsSetting), "bash", Path.Combine(_folder, place, "ops/accelerator/run.sh"), .. arguments.Where(a => !IsSetting(a))]);
         Assert.True(found == exitCode, $"exit {found}: {said}");
         Assert.Contains(expected, said, StringComparison.Ordinal);
         return said;
     }
+
+    private static bool IsSetting(string argument) => argument.Contains('=', StringComparison.Ordinal);
 
     private void Carry(string part, bool cutOff = false)
     {
