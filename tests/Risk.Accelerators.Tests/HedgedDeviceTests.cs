@@ -96,6 +96,21 @@ public sealed class HedgedDeviceTests : IDisposable
     }
 
     [Fact]
+    public void DeviceThatIsSetAside_IsToldOnce_WithItsCode_AndOnceThatItIsBack()
+    {
+        using DeviceSession session = Open("cpu", Bounded);
+        session.SetAside(3, 1_000_000);
+        session.SetAside(4, 2_000_000);
+        DeviceRefusal told = Assert.Single(_told);
+        Assert.Equal(("cpu", ModelCodes.DeviceLate), (told.Device, told.Code));
+        Assert.Contains("late with 3 batches in a row", told.Reason, StringComparison.Ordinal);
+        session.InTime();
+        session.SetAside(3, 1_000_000);
+        Assert.Equal([ModelCodes.DeviceLate, DeviceCodes.Recovered, ModelCodes.DeviceLate], _told.Select(t => t.Code));
+        Assert.Equal((3, 0, true), (session.Statistics.SetAsides, session.Statistics.Losses, session.Statistics.IsUp));
+    }
+
+    [Fact]
     public void WithoutABound_NothingCanBeLeft()
     {
         using DeviceSession session = Open("cpu", 0);

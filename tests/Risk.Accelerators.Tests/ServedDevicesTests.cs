@@ -77,6 +77,7 @@ public sealed class ServedDevicesTests : IDisposable
             await Until(host, "the device takes batches again", () => device.Statistics.Batches > before);
             Assert.Equal((0, 0), (device.Statistics.Losses, device.Statistics.Failures));
             Assert.Contains($"risk_device_hedges_total{{device=\"second\",execution_provider=\"CPUExecutionProvider\",outcome=\"lost\"}} {device.Statistics.HedgesLost}\n", ServeMetrics.Render(host), StringComparison.Ordinal);
+            Assert.Contains($"risk_device_set_asides_total{{device=\"second\",execution_provider=\"CPUExecutionProvider\"}} {device.Statistics.SetAsides}\n", ServeMetrics.Render(host), StringComparison.Ordinal);
         }
         List<(int Rung, string Cause, string Provider, string Device, Cost Cost)> records = Records();
         Assert.Equal(_sent, records.Count);

@@ -22,7 +22,8 @@ public readonly record struct DispatchStep(int Scorer, int Rows, bool IsProcesso
 /// <para><b>Loss.</b> A device that failed gets nothing until the router's retry time, or, when its session is being opened
 /// anew, until that is back. Rows that would have gone there carry the cause in their records.</para>
 /// <para><b>Hedging.</b> A batch that a device must have answered by a time gets another one then (<see cref="RouteStep.HedgeAtMicros"/>,
-/// <see cref="IHedgedScorer"/>). The device that was late gets nothing more until it has come back, and then at once: it is slow, not lost.</para>
+/// <see cref="IHedgedScorer"/>). The device that was late gets nothing more until it has come back, and then at once: it is slow, not lost.
+/// Late with more than <see cref="RouterOptions.LateMax"/> batches in a row, it is set aside, and told so.</para>
 /// Allocates nothing. One thread.
 /// </summary>
 public sealed class DeviceDispatch
@@ -38,7 +39,7 @@ public sealed class DeviceDispatch
     private readonly int[] _places;
     private readonly DeviceState[] _states, _healthy;
     private readonly ReadOnlyMemory<byte>[] _causes;
-    private readonly bool[] _isAway, _isLate, _isWorth;
+    private readonly bool[] _isAway, _isLate, _isWorth, _isAside, _wasLate;
     private readonly Func<long>? _clock;
     private RouterLoad _load;
 
@@ -60,6 +61,8 @@ public sealed class DeviceDispatch
         _causes = new ReadOnlyMemory<byte>[_states.Length];
         _isAway = new bool[_states.Length];
         _isLate = new bool[_states.Length];
+        _isAside = new bool[_states.Length];
+        _wasLate = new bool[_states.Length];
         _clock = clock;
         _isWorth = new bool[_states.Length];
         Array.Fill(_isWorth, true);
@@ -88,10 +91,24 @@ public sealed class DeviceDispatch
     /// <summary>How long the device's answer is waited for, until the hedge begins.</summary>
     public long WaitMicros(in DispatchStep step, long nowMicros) => step.Route.HedgeAtMicros - (_clock?.Invoke() ?? nowMicros);
 
+    /// <summary>The device had not answered when the hedge had to begin. <see cref="Answered"/> or <see cref="Failed"/> follows.</summary>
+    /// <param name="waitedMicros">What <see cref="WaitMicros"/> gave it. Less than its own p99 is the host's lateness and not the device's.</param>
+    public void Late(in DispatchStep step, long waitedMicros)
+    {
+        int device = step.Route.Device;
+        _wasLate[device] = true;
+        if (waitedMicros >= (long)_router.Devices[device].Of(step.Rows).P99Micros) { _states[device].Lates++; }
+    }
+
     /// <summary>The rows have their scores, or nobody had any for them.</summary>
     public void Answered(in DispatchStep step, long nowMicros)
     {
-        DeviceRouter.Answered(ref _states[step.Route.Device]);
+        int device = step.Route.Device;
+        bool wasLate = _wasLate[device];
+        _wasLate[device] = false;
+        if (!wasLate || !TrySetAside(device, nowMicros)) { DeviceRouter.Answered(ref _states[device]); }
+        // Of a batch that was not hedged, nobody looked whether it was in time.
+        if (!wasLate && step.IsHedged) { InTime(device); }
         Account(step, nowMicros);
     }
 
@@ -99,6 +116,7 @@ public sealed class DeviceDispatch
     public void Failed(in DispatchStep step, ScoringStatus status, long nowMicros)
     {
         int device = step.Route.Device;
+        _wasLate[device] = false;
         if (status == ScoringStatus.DeviceLate)
         {
             // The batch is decided, and the device has earned nothing with it.
@@ -130,16 +148,13 @@ public sealed class DeviceDispatch
             ref DeviceState state = ref _states[d];
             ScoringStatus standing = _scorers[d].Standing;
             if (standing != ScoringStatus.Scored) { Away(d, standing, nowMicros); }
-            else if (_isLate[d])
+            else if (_isLate[d] || _isAway[d])
             {
-                DeviceRouter.Answered(ref state);
-                _isLate[d] = false;
-            }
-            else if (_isAway[d])
-            {
+                bool isSetAside = TrySetAside(d, nowMicros);
+                if (!isSetAside && _isLate[d]) { DeviceRouter.Answered(ref state); }
                 // It has been checked on the golden rows, so it is tried with the next batch, critical or not.
-                state.RetryAtMicros = nowMicros - _options.RetryMicros;
-                _isAway[d] = false;
+                if (!isSetAside && _isAway[d]) { state.RetryAtMicros = nowMicros - _options.RetryMicros; }
+                _isLate[d] = _isAway[d] = false;
             }
             isAnyLost |= state.Losses > 0;
         }
@@ -154,6 +169,24 @@ public sealed class DeviceDispatch
         _causes[device] = s_causes[(int)standing];
         _isLate[device] = standing == ScoringStatus.DeviceLate;
         _isAway[device] = !_isLate[device];
+    }
+
+    private bool TrySetAside(int device, long nowMicros)
+    {
+        long wait = _router.SetAside(ref _states[device], nowMicros);
+        if (wait == 0) { return false; }
+        _isAside[device] = true;
+        _causes[device] = s_causes[(int)ScoringStatus.DeviceLate];
+        (_scorers[device] as IHedgedScorer)?.SetAside(_states[device].Lates, wait);
+        return true;
+    }
+
+    private void InTime(int device)
+    {
+        _states[device].Lates = 0;
+        if (!_isAside[device]) { return; }
+        _isAside[device] = false;
+        (_scorers[device] as IHedgedScorer)?.InTime();
     }
 
     private RouteStep Choose(in RouteQueue queue, ReadOnlySpan<DeviceState> states, long nowMicros)

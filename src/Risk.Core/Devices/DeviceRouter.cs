@@ -19,9 +19,10 @@ public enum StreamGrade : byte
 /// <param name="RetryMicros">First wait after a device was lost, doubled at each further loss; default 1,000,000.</param>
 /// <param name="RetryMaxMicros">The longest; default 300,000,000.</param>
 /// <param name="SwitchStarts">Starts' worth that an accelerator must have saved to be switched on, or lost to be switched off; default 3, at least 1. More flaps less on bursts and follows a change of load later.</param>
+/// <param name="LateMax">Batches in a row that a device may be late with and still get the next one as soon as it is back; default 2. With one more it waits as after a loss.</param>
 public sealed record RouterOptions(
     long DelayMaxMicros = 1_000, long BulkDelayMaxMicros = 1_000_000, long GuardMicros = 200, double MissMoney = 0.01,
-    long RetryMicros = 1_000_000, long RetryMaxMicros = 300_000_000, double SwitchStarts = 3);
+    long RetryMicros = 1_000_000, long RetryMaxMicros = 300_000_000, double SwitchStarts = 3, int LateMax = 2);
 
 /// <summary>What waits to be scored; rows leave from the front.</summary>
 /// <param name="IsFull">No further row fits.</param>
@@ -56,6 +57,9 @@ public record struct DeviceState
     /// <summary>Losses since it last answered; 0 when it is healthy.</summary>
     public int Losses { get; set; }
 
+    /// <summary>Batches in a row that it was late with: their hedges had to begin.</summary>
+    public int Lates { get; set; }
+
     /// <summary>Not to be tried before; counts only while <see cref="Losses"/> is above 0.</summary>
     public long RetryAtMicros { get; set; }
 
@@ -89,6 +93,9 @@ public record struct RouterLoad
 /// <para><b>Loss.</b> A lost device gets no work until its retry time, then one batch that could still be answered in time
 /// elsewhere; each further loss doubles the wait. It earns nothing meanwhile and so is switched off; from its retry time on it
 /// is credited with what it would save like any other, switched on again, and tried.</para>
+/// <para><b>Lateness.</b> A device that is late now and then is slow and not lost: it gets the next batch as soon as it is back.
+/// One that is late again and again is hedged for nothing each time, so it is set aside like a lost one; each batch that it is
+/// late with doubles the wait, and one in time ends it.</para>
 /// </summary>
 public sealed class DeviceRouter
 {
@@ -242,10 +249,23 @@ public sealed class DeviceRouter
     public void Lost(ref DeviceState state, long nowMicros)
     {
         state.Losses++;
-        long wait = _options.RetryMicros << Math.Min(state.Losses - 1, 20);
-        state.RetryAtMicros = nowMicros + Math.Min(wait, _options.RetryMaxMicros);
+        state.RetryAtMicros = nowMicros + Wait(state.Losses);
         state.BusyUntilMicros = nowMicros;
     }
+
+    /// <summary>The device is back from a run that was late: whether it has been late too often in a row to get the next batch.</summary>
+    /// <returns>Microseconds until its retry time; 0 when it is not set aside, and <paramref name="state"/> is as it was.</returns>
+    public long SetAside(ref DeviceState state, long nowMicros)
+    {
+        if (state.Lates <= _options.LateMax)
+            return 0;
+        long wait = Wait(state.Lates - _options.LateMax);
+        state.Losses = Math.Max(1, state.Losses);
+        state.RetryAtMicros = nowMicros + wait;
+        return wait;
+    }
+
+    private long Wait(int times) => Math.Min(_options.RetryMicros << Math.Min(times - 1, 20), _options.RetryMaxMicros);
 
     /// <summary>The device answered.</summary>
     public static void Answered(ref DeviceState state) => state.Losses = 0;

@@ -28,4 +28,11 @@ public interface IHedgedScorer : IScorer
 
     /// <summary>Nobody wants the late answer any more.</summary>
     void Leave();
+
+    /// <summary>It gets no batch for a while, because it was late with too many in a row; told each time, by the thread that scores.</summary>
+    /// <param name="waitMicros">Until it is tried again, at the earliest.</param>
+    void SetAside(int lateCount, long waitMicros);
+
+    /// <summary>After that, it was in time with a batch, and gets them as before.</summary>
+    void InTime();
 }

@@ -78,7 +78,7 @@ public sealed class ModelLadder
         }
         step = new LadderStep(plan.Cause.IsEmpty ? 0 : 1, plan.Cause, plan.Scorer);
         ScoringStatus status = plan.IsHedged && _scorers[plan.Scorer] is IHedgedScorer { CanBeLeft: true } device && plan.Rows <= device.BatchSizeMax
-            ? Hedged(device, plan, rows, scores, dispatch.WaitMicros(plan, now), ref step)
+            ? Hedged(dispatch, device, plan, rows, scores, dispatch.WaitMicros(plan, now), ref step)
             : Run(plan.Scorer, rows, plan.Rows, scores);
         if (status == ScoringStatus.Scored) { dispatch.Answered(plan, now); }
         else { dispatch.Failed(plan, status, now); }
@@ -91,10 +91,11 @@ public sealed class ModelLadder
     /// </summary>
     /// <param name="step">Becomes the processor's when its answer is taken.</param>
     /// <returns>What became of the device.</returns>
-    private ScoringStatus Hedged(IHedgedScorer device, in DispatchStep plan, ReadOnlySpan<float> rows, Span<float> scores, long waitMicros, ref LadderStep step)
+    private ScoringStatus Hedged(DeviceDispatch dispatch, IHedgedScorer device, in DispatchStep plan, ReadOnlySpan<float> rows, Span<float> scores, long waitMicros, ref LadderStep step)
     {
         ScoringStatus status = device.Score(rows, plan.Rows, scores, waitMicros);
         if (status != ScoringStatus.DeviceLate) { return status; }
+        dispatch.Late(plan, waitMicros);
         LadderStep hedge = Walk(plan.HedgeScorer, rows, plan.Rows, scores, Causes[(int)status]);
         bool isAnswered = hedge.Rung < LadderStep.RulesOnly;
         status = device.TakeLate(scores, isWaiting: !isAnswered);

@@ -52,6 +52,7 @@ public sealed class DeviceSession : IHedgedScorer
     private bool _isDisposed;
     private volatile ScoringStatus _lostAs; // why there is no session
     private volatile bool _isLeft; // a run that nobody wants any more is under way
+    private bool _isAside; // told of; the thread that scores
     private (OnnxSession Session, int Count, long StartedAt) _late;
 
     private DeviceSession(AcceleratorDevice device, DeviceModel model, OnnxSession session, DeviceStatistics statistics, TimeProvider clock, DeviceRetry retry, Action<DeviceRefusal> notify)
@@ -215,6 +216,22 @@ public sealed class DeviceSession : IHedgedScorer
         Statistics.Left();
         // It may be waited for as long as a run is bounded: no thread of the pool's.
         _left = Task.Factory.StartNew(AwaitLeft, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <inheritdoc/>
+    public void SetAside(int lateCount, long waitMicros)
+    {
+        Statistics.SetAside();
+        if (_isAside) { return; }
+        _isAside = true;
+        Tell(new DeviceRefusal(Device, ModelCodes.DeviceLate, string.Create(CultureInfo.InvariantCulture, $"{ExecutionProvider} was late with {lateCount} batches in a row, and the processor had to run each of them too; it gets one batch in {waitMicros / 1e6:0.###} s, and after twice the time whenever it is late again. It is slower than the profile that it is routed by: measure it with 'risk accelerators measure {Device}'")));
+    }
+
+    /// <inheritdoc/>
+    public void InTime()
+    {
+        _isAside = false;
+        Tell(new DeviceRefusal(Device, DeviceCodes.Recovered, $"{ExecutionProvider} answers in time again and takes batches"));
     }
 
     private void AwaitLeft()

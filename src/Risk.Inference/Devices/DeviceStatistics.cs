@@ -11,7 +11,7 @@ public sealed class DeviceStatistics
     private readonly Lock _gate = new();
     private DeviceUse _use;
     private long _restTicks; // of the runs so far, what is less than a microsecond
-    private long _batches, _rows, _failures, _losses, _hangs, _recoveries, _hedges, _hedgesLost, _requestMicros;
+    private long _batches, _rows, _failures, _losses, _hangs, _recoveries, _hedges, _hedgesLost, _setAsides, _requestMicros;
     private volatile int _lastBatch;
     private volatile bool _isUp = true, _isWarmingUp;
 
@@ -47,6 +47,9 @@ public sealed class DeviceStatistics
 
     /// <summary>Of the hedges, those where the other's answer was taken.</summary>
     public long HedgesLost => Volatile.Read(ref _hedgesLost);
+
+    /// <summary>Times that it got no work for a while, because it was late with too many batches in a row.</summary>
+    public long SetAsides => Volatile.Read(ref _setAsides);
 
     /// <summary>Rows of the last batch.</summary>
     public int LastBatch => _lastBatch;
@@ -98,6 +101,8 @@ public sealed class DeviceStatistics
     internal void Hedged() => Interlocked.Increment(ref _hedges);
 
     internal void Left() => Interlocked.Increment(ref _hedgesLost);
+
+    internal void SetAside() => Interlocked.Increment(ref _setAsides);
 
     internal void Lost(bool isHung)
     {

@@ -31,6 +31,7 @@ internal static class DeviceMetrics
         Counter(text, "risk_device_recoveries_total", "Times that it came back.", devices.Select(d => (d.Labels, (double)d.Of.Recoveries)));
         Counter(text, "risk_device_hedges_total", "Batches that were run on the processor too, because the device was late with them; lost where the processor's answer was first.",
             devices.SelectMany(d => new[] { ($"{d.Labels},outcome=\"lost\"", (double)d.Of.HedgesLost), ($"{d.Labels},outcome=\"answered\"", (double)(d.Of.Hedges - d.Of.HedgesLost)) }));
+        Counter(text, "risk_device_set_asides_total", "Times that the device got no work for a while, because it was late with too many batches in a row.", devices.Select(d => (d.Labels, (double)d.Of.SetAsides)));
         Counter(text, "nv_inference_request_success", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
         Counter(text, "nv_inference_count", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
         Counter(text, "nv_inference_exec_count", "Batches scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Batches)));

@@ -103,8 +103,41 @@ public sealed class DeviceDispatchTests : IDisposable
 
         _card.IsLate = false;
         _card.Standing = ScoringStatus.Scored;
-        Assert.Equal([(60, 0, Card, "")], Score(60, Start + Day + 1, ladder, Start + Day + 5_001));
+        // At once, and not like one that was lost, which is tried only where the processor could still follow in time.
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start + Day + 1, ladder, Start + Day + 801));
         Assert.Equal((1, 2), (_card.Left, _card.Calls));
+    }
+
+    [Fact]
+    public void LateBatch_EarnsTheCardNothing()
+    {
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical);
+        _card.IsLate = true;
+        Assert.True(ladder.Dispatch!.IsWorthRunning(1));
+        Score(60, Start + Day, ladder, Start + Day + 5_000);
+        Assert.False(ladder.Dispatch.IsWorthRunning(1));
+    }
+
+    [Fact]
+    public void CardThatIsAwayForLong_IsLostOnce()
+    {
+        _card.IsUp = false;
+        for (int i = 0; i < 10; i++) { Score(60, Start + i); }
+        _card.IsUp = true;
+        _card.Status = ScoringStatus.DeviceLost;
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceLost)], Score(60, Start + 10));
+        _card.Status = ScoringStatus.Scored;
+        // The second loss: two seconds.
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceLost)], Score(60, Start + 2_000_009));
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start + 2_000_010));
+    }
+
+    [Fact]
+    public void BatchThatIsLargerThanTheSession_IsCutThere_AndNotHedged()
+    {
+        using var small = new FakeScorer("card", 32) { IsLate = true };
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start, Ladder(StreamGrade.LatencyCritical, card: small), Start + 5_000));
+        Assert.Equal([32, 28], small.Batches);
     }
 
     [Fact]
@@ -128,6 +161,99 @@ public sealed class DeviceDispatchTests : IDisposable
         Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceHung)], Score(60, Start + 900_000, ladder));
         Assert.Equal((0, 1, 2), (_card.Left, _card.Calls, _cpu.Calls));
         Assert.Equal([(60, 0, Card, "")], Score(60, Start + 2_000_000, ladder));
+    }
+
+    [Fact]
+    public void CardThatIsLateAgainAndAgain_IsTriedEverMoreRarely_AndIsBackWithItsFirstBatchInTime()
+    {
+        const long every = 10_000, hour = 3_600_000_000;
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical);
+        List<long> tries = [];
+        _card.IsLate = true;
+        long now = Start;
+        for (; now < Start + hour; now += every) { Batch(); }
+        // Three at once; then 1, 2, 4 s from when it is back, and another second because these rows cannot wait.
+        Assert.Equal([0, 10_000, 20_000, 2_030_000, 5_040_000, 10_050_000], tries.Take(6).Select(at => at - Start));
+        // No wait is longer than five minutes.
+        Assert.InRange(tries.Count, 20, 24);
+        Assert.All(tries.Zip(tries.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, 0, 301_020_000));
+        Assert.Equal([(3, 1_000_000), (4, 2_000_000), (5, 4_000_000)], _card.Asides.Take(3));
+        Assert.Equal(Enumerable.Range(3, _card.Asides.Count), _card.Asides.Select(aside => aside.Lates));
+        Assert.Equal(0, _card.TimesInTime);
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceLate)], Parts());
+
+        _card.IsLate = false;
+        int asides = _card.Asides.Count;
+        for (long end = now + 302_000_000; now < end; now += every) { Batch(); }
+        Assert.Equal([(60, 0, Card, "")], Parts());
+        Assert.Equal((1, asides), (_card.TimesInTime, _card.Asides.Count));
+        Assert.Equal(every, tries[^1] - tries[^2]);
+
+        // And it is as it was: two in a row are nothing, whatever was before.
+        _card.IsLate = true;
+        for (int late = 0; late < 2; late++, now += every) { Batch(); }
+        _card.IsLate = false;
+        Batch();
+        Assert.Equal([(60, 0, Card, "")], Parts());
+        Assert.Equal((1, asides), (_card.TimesInTime, _card.Asides.Count));
+
+        void Batch()
+        {
+            int calls = _card.Calls;
+            Run(ladder, 60, now, now + 5_000);
+            if (_card.Calls > calls) { tries.Add(now); }
+            _card.Standing = ScoringStatus.Scored; // its late run is over before the next batch
+            _card.Batches.Clear();
+            _cpu.Batches.Clear();
+            _card.Waits.Clear();
+        }
+    }
+
+    [Fact]
+    public void LateAnswersThatAreTaken_AreLateToo()
+    {
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical);
+        (_card.IsLate, _card.Meanwhile) = (true, ScoringStatus.Scored);
+        for (int late = 0; late < 3; late++) { Assert.Equal([(60, 0, Card, "")], Score(60, Start + late, ladder, Start + late + 5_000)); }
+        Assert.Equal([(3, 1_000_000)], _card.Asides);
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceLate)], Score(60, Start + 3, ladder, Start + 5_003));
+        // A batch that is not hedged says nothing of its time.
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start + 3_000_000, ladder));
+        Assert.Equal([(60, 0, Card, "")], Score(60, Start + 3_000_001, ladder, Start + 3_005_001));
+        Assert.Equal([(3, 1_000_000), (4, 2_000_000)], _card.Asides);
+    }
+
+    [Fact]
+    public void BatchThatBeginsLate_IsNotTheCardsFault()
+    {
+        // 4,500 µs are left when it is planned, and 399 when it begins; the card is said to need 400.
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical, clock: () => Start + 4_101);
+        _card.IsLate = true;
+        for (int late = 0; late < 10; late++)
+        {
+            Score(60, Start, ladder, Start + 5_000);
+            _card.Standing = ScoringStatus.Scored;
+        }
+        Assert.Equal(10, _card.Calls);
+        Assert.Empty(_card.Asides);
+        Assert.Equal(399, _card.Waits[^1]);
+    }
+
+    [Fact]
+    public void LateCard_ThatIsLostEachTime_IsSetAsideAsWell()
+    {
+        ModelLadder ladder = Ladder(StreamGrade.LatencyCritical);
+        _card.IsLate = true;
+        for (int late = 0; late < 3; late++)
+        {
+            Score(60, Start + late, ladder, Start + late + 5_000);
+            _card.Standing = ScoringStatus.DeviceHung; // given up at its bound,
+            Score(60, Start + late, ladder, Start + late + 5_000);
+            _card.Standing = ScoringStatus.Scored; // and opened anew
+        }
+        Assert.Equal(3, _card.Calls);
+        Assert.Equal([(60, 1, Cpu, ModelCodes.DeviceLate)], Score(60, Start + 3, ladder, Start + 5_003));
+        Assert.Equal([(3, 1_000_000)], _card.Asides);
     }
 
     [Fact]
@@ -206,6 +332,11 @@ public sealed class DeviceDispatchTests : IDisposable
         Run(ladder ?? _ladder, count, now, deadline);
         int part = 0;
         Assert.Equal(_trace.Parts[^1].Step, _trace.StepOf(count - 1, ref part));
+        return Parts();
+    }
+
+    private List<(int End, int Rung, int Scorer, string Cause)> Parts()
+    {
         return [.. _trace.Parts.Select(p => (p.End, p.Step.Rung, p.Step.Scorer, Encoding.ASCII.GetString(p.Step.Cause.Span)))];
     }
 
@@ -216,14 +347,14 @@ public sealed class DeviceDispatchTests : IDisposable
         ladder.Score(_rows.AsSpan(0, count), count, _scores, new ScoringDemand(now, now, deadline), _trace);
     }
 
-    private ModelLadder Ladder(StreamGrade grade, long deadlineMicros = long.MaxValue, Func<long>? clock = null)
+    private ModelLadder Ladder(StreamGrade grade, long deadlineMicros = long.MaxValue, Func<long>? clock = null, FakeScorer? card = null)
     {
-        var ladder = new ModelLadder(_card, _cpu);
+        var ladder = new ModelLadder(card ?? _card, _cpu);
         CostPoint Processor(int rows) => new(rows, 5 * rows, 5 * rows, 0, 5 * rows);
         CostPoint OnCard(int rows) => new(rows, 400, 400, 0, 50);
         var processor = new RoutedDevice("cpu", new CostCurve(new ModelCurve("m", "1", "v", null, [Processor(1), Processor(512)]), isPadded: false), s_core, isElastic: true);
-        var card = new RoutedDevice("card", new CostCurve(new ModelCurve("m", "1", "v", null, [OnCard(8), OnCard(64)]), isPadded: true), s_core, isElastic: false, hostCore: s_core) { StartMicros = 1_000_000 };
-        ladder.Dispatch = new DeviceDispatch([(processor, _cpu, Cpu), (card, _card, Card)], new RouterOptions(GuardMicros: 200), grade, deadlineMicros, Start, clock);
+        var routed = new RoutedDevice("card", new CostCurve(new ModelCurve("m", "1", "v", null, [OnCard(8), OnCard(64)]), isPadded: true), s_core, isElastic: false, hostCore: s_core) { StartMicros = 1_000_000 };
+        ladder.Dispatch = new DeviceDispatch([(processor, _cpu, Cpu), (routed, card ?? _card, Card)], new RouterOptions(GuardMicros: 200), grade, deadlineMicros, Start, clock);
         return ladder;
     }
 
@@ -259,6 +390,8 @@ public sealed class DeviceDispatchTests : IDisposable
         public ScoringStatus Meanwhile { get; set; } = ScoringStatus.DeviceLate;
         public List<long> Waits { get; } = [];
         public int Left { get; private set; }
+        public List<(int Lates, long Micros)> Asides { get; } = [];
+        public int TimesInTime { get; private set; }
 
         public ScoringStatus Score(ReadOnlySpan<float> rows, int count, Span<float> scores)
         {
@@ -290,6 +423,10 @@ public sealed class DeviceDispatchTests : IDisposable
             Left++;
             Standing = ScoringStatus.DeviceLate;
         }
+
+        public void SetAside(int lateCount, long waitMicros) => Asides.Add((lateCount, waitMicros));
+
+        public void InTime() => TimesInTime++;
 
         public void Dispose()
         {

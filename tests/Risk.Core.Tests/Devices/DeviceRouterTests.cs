@@ -162,6 +162,8 @@ public sealed class DeviceRouterTests
         Assert.Equal(((long)(20_000 - 200 - (3_550 * 1.2)), Cpu), (step.HedgeAtMicros, step.HedgeDevice));
         // Too late for the CPU once the card is late; or nobody pays for a miss; or rows that can wait.
         Assert.Equal(long.MaxValue, Next(Queue(20, StreamGrade.LatencyCritical), On(), 10_000).HedgeAtMicros);
+        // More rows than the CPU takes at once.
+        Assert.Equal((Card, 65, 128, long.MaxValue), Next(Queue(65, StreamGrade.LatencyCritical), On(), 1_000) is var large ? (large.Device, large.Rows, large.PaddedRows, large.HedgeAtMicros) : default);
         DeviceRouter worthless = new(ReferencePair.Devices(), ReferencePair.Options with { MissMoney = 0 });
         Assert.Equal(long.MaxValue, worthless.Next(Queue(5, StreamGrade.LatencyCritical), On(), worthless.CreateLoad(), 1_000).HedgeAtMicros);
         Assert.Equal(long.MaxValue, Next(Queue(5), On(), 19_392).HedgeAtMicros);
