@@ -225,7 +225,8 @@ public sealed record PriceBook(
     /// <summary>The rate that a price needs; null when it is in the book's currency.</summary>
     public CurrencyRate? RateOf(in PriceFigure price)
     {
-        string currency = price.Unit.Split('/')[0];
+        // A book without prices has no units either.
+        string currency = price.Unit is { } unit ? unit.Split('/')[0] : Currency;
         return currency == Currency ? null : Currencies.FirstOrDefault(rate => rate.Currency == currency);
     }
 

@@ -36,6 +36,7 @@ public sealed class EnginePricesTests : IDisposable
             json["currency"] = "CHF";
             json["machines"]!.AsArray().RemoveAt(0);
             json["machines"]![0]!["name"] = "own-blade";
+            json["machines"]![0]!["hourly"]!["unit"] = "CHF/h";
             json["devices"] = new JsonArray();
             json["currencies"] = new JsonArray();
         }, "EUR", "CHF");
