@@ -18,6 +18,8 @@ namespace Risk.Inference;
 /// </summary>
 public sealed unsafe class OnnxSession : IScorer
 {
+    private const int FaultLengthMax = 400;
+
     private readonly InferenceSession _session;
     private readonly HostBuffer _input, _output;
     private readonly int _outputWidth;
@@ -83,6 +85,9 @@ public sealed unsafe class OnnxSession : IScorer
 
     /// <summary>The last batch came to nothing because the device was busy elsewhere; the session itself is sound.</summary>
     internal bool WasBusy => _runs.WasBusy;
+
+    /// <summary>What was said when a run failed, in brackets for the end of a sentence; empty where nothing was.</summary>
+    internal string Fault => _runs.Fault is { Length: > 0 } said ? $" ({(said.Length > FaultLengthMax ? said[..FaultLengthMax] : said).ReplaceLineEndings(" ")})" : "";
 
     /// <summary>Opens a session, or says why the model cannot be served.</summary>
     /// <param name="onnx">The whole file, already verified against its digest; nothing else is read.</param>

@@ -117,7 +117,8 @@ public sealed class PluginProviderTests : IDisposable
         using DeviceSession session = Open(PluginLibrary.Open(provider, ("fail_file", fail)));
         Interrupt(session, fail, ModelCodes.DeviceLost);
         Assert.Equal((1, 0, 1), (session.Statistics.Losses, session.Statistics.Hangs, session.Statistics.Recoveries));
-        Assert.Contains(_told, told => told.Code == DeviceCodes.Failed); // tries while it still failed
+        DeviceRefusal tried = _told.First(told => told.Code == DeviceCodes.Failed); // while it still failed
+        Assert.All([_told.First(), tried], told => Assert.Contains("the device has fallen off the bus", told.Reason, StringComparison.Ordinal));
     }
 
     [PluginFact]

@@ -27,7 +27,7 @@ public sealed class AcceleratorDevice
         _options = new Dictionary<string, string>(profile.Options, StringComparer.Ordinal);
         foreach ((string key, string value) in configuration.Options) { _options[key] = value; }
         ProviderVersion = epDevice?.EpMetadata.Entries.GetValueOrDefault("version") ?? "";
-        ProviderVendor = epDevice?.EpVendor ?? "";
+        ProviderVendor = library is null ? "" : epDevice?.EpVendor ?? "";
         Description = Describe(profile, epDevice, configuration.Device);
         OpenMillisMax = configuration.OpenMillisMax ?? profile.OpenMillisMax;
         Gate = OpensAlone ? s_webGpu : new DeviceGate();
@@ -52,7 +52,7 @@ public sealed class AcceleratorDevice
     /// <summary>Of the provider's library; empty where it is the runtime's own.</summary>
     public string ProviderVersion { get; }
 
-    /// <summary>Who made the provider, as it says itself; empty where it is the runtime's own.</summary>
+    /// <summary>Who made the library's provider, as it says itself; empty where it is the runtime's own.</summary>
     public string ProviderVendor { get; }
 
     /// <summary>The device's driver and its version; empty where there is none to be asked.</summary>

@@ -169,7 +169,7 @@ public sealed class DeviceSession : IHedgedScorer
 
     private static DeviceRefusal? Check(AcceleratorDevice device, DeviceModel model, OnnxSession session)
     {
-        if (!session.WarmUp()) { return new DeviceRefusal(device.Name, DeviceCodes.Failed, $"{model.Name}@{model.Version} ({model.Variant}) fails on zeros at one of the batch sizes {string.Join(", ", session.Sizes)}; take a smaller largest batch"); }
+        if (!session.WarmUp()) { return new DeviceRefusal(device.Name, DeviceCodes.Failed, $"{model.Name}@{model.Version} ({model.Variant}) fails on zeros at one of the batch sizes {string.Join(", ", session.Sizes)}{session.Fault}; take a smaller largest batch"); }
         return model.Check(session) is { } different ? new DeviceRefusal(device.Name, different.Code, different.Reason) : null;
     }
 
@@ -285,7 +285,7 @@ public sealed class DeviceSession : IHedgedScorer
             Volatile.Write(ref _session, null);
             Statistics.Lost(isHung: status == ScoringStatus.DeviceHung);
             _recovery = Task.Run(() => Recover(session));
-            string how = status == ScoringStatus.DeviceLost ? "failed under a batch"
+            string how = status == ScoringStatus.DeviceLost ? $"failed under a batch{session.Fault}"
                 : session.IsAbandoned ? $"did not answer in {_device.RunMillisMax} ms and does not end its run, which is left behind"
                 : $"did not answer in {_device.RunMillisMax} ms";
             Tell(new DeviceRefusal(Device, status.Code()!, string.Create(CultureInfo.InvariantCulture, $"{ExecutionProvider} {how}; batches are scored elsewhere, and the device is tried again in {_retry.First.TotalSeconds:0.###} s")));

@@ -52,6 +52,9 @@ internal abstract unsafe class SessionLane : IDisposable
     /// <summary>Of the last run, the part inside ONNX Runtime, in ticks of <see cref="Stopwatch"/>.</summary>
     public long ComputeTicks { get; private set; }
 
+    /// <summary>What the runtime or the vendor's library said when a run failed; null while none has.</summary>
+    public string? Fault { get; private set; }
+
     /// <summary>False when the device or the runtime failed.</summary>
     public bool Run()
     {
@@ -60,8 +63,9 @@ internal abstract unsafe class SessionLane : IDisposable
             Stall?.Wait();
             return Send() && Compute() && Receive();
         }
-        catch (OnnxRuntimeException)
+        catch (OnnxRuntimeException e)
         {
+            Fault = e.Message;
             return false;
         }
     }

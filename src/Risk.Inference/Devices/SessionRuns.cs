@@ -45,6 +45,9 @@ internal sealed class SessionRuns : IDisposable
     /// <inheritdoc cref="OnnxSession.IsAbandoned"/>
     public bool IsAbandoned { get; private set; }
 
+    /// <inheritdoc cref="SessionLane.Fault"/>
+    public string? Fault => Array.Find(_lanes, static lane => lane.Fault is not null)?.Fault;
+
     /// <inheritdoc cref="OnnxSession.WasBusy"/>
     public bool WasBusy { get; private set; }
 

@@ -1,7 +1,7 @@
 /*
  * A small execution provider for tests, as a vendor would ship one: a library that ONNX Runtime loads by
  * RegisterExecutionProviderLibrary. It computes MatMul, Gemm, Add, Relu, Sigmoid and Gather of columns itself, on the
- * processor, one node at a time; what it lacks it does not claim. Two providers lie in it:
+ * processor, one node at a time, and forests as tree ensembles; what it lacks it does not claim. Two providers lie in it:
  *
  *   AcmeExecutionProvider        works in the host's memory;
  *   AcmeMemoryExecutionProvider  has memory of its own, in which every bit is turned over: whoever reads or writes it without the
@@ -59,6 +59,15 @@ typedef struct {
   float error;
 } Provider;
 
+/* The nodes of a forest that adds up one score a row; all arrays have one element a node. */
+typedef struct {
+  size_t count;
+  int64_t *tree, *feature, *when_true, *when_false, *tracks_true;
+  float *value, *leaf;
+  size_t *root; /* of the node's tree: its place */
+  float base;
+} Forest;
+
 typedef struct Kernel Kernel;
 typedef OrtStatus* (*Computation)(const Kernel*, OrtKernelContext*);
 
@@ -70,6 +79,7 @@ struct Kernel {
   size_t input_count, inputs[INPUTS_MAX]; /* places among the inputs that the runtime hands over */
   float alpha, beta;
   int64_t is_transposed[2];
+  Forest forest;
 };
 
 typedef struct {
@@ -266,10 +276,33 @@ static OrtStatus* gather_columns(const Kernel* kernel, OrtKernelContext* context
   return NULL;
 }
 
+/* A node is its tree's first and the node's id, since ids count from 0 in every tree. */
+static OrtStatus* score_forest(const Kernel* kernel, OrtKernelContext* context) {
+  const Forest* forest = &kernel->forest;
+  Tensor x, y;
+  TRY(input(kernel, context, 0, &x));
+  TRY(output(context, x.rows, 1, &y));
+  for (int64_t r = 0; r < x.rows; r++) {
+    float sum = 0;
+    for (size_t first = 0; first < forest->count; first++) {
+      if (forest->root[first] != first) continue;
+      size_t at = first;
+      while (forest->feature[at] >= 0) {
+        float value = get(&x, r, forest->feature[at]);
+        bool is_true = isnan(value) ? forest->tracks_true[at] != 0 : value < forest->value[at];
+        at = first + (size_t)(is_true ? forest->when_true[at] : forest->when_false[at]);
+      }
+      sum += forest->leaf[at];
+    }
+    set(&y, r, 0, sum + forest->base);
+  }
+  return NULL;
+}
+
 static const struct {
   const char* name;
   Computation compute;
-} operators[] = {{"MatMul", product}, {"Gemm", product}, {"Add", add}, {"Relu", rectify}, {"Sigmoid", logistic}, {"Gather", gather_columns}};
+} operators[] = {{"MatMul", product}, {"Gemm", product}, {"Add", add}, {"Relu", rectify}, {"Sigmoid", logistic}, {"Gather", gather_columns}, {"TreeEnsembleRegressor", score_forest}};
 
 static Computation computation(const Provider* provider, const char* name) {
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
@@ -304,6 +337,63 @@ static void attribute(const OrtNode* node, const char* name, int type, void* val
   OrtStatus* status = Node_GetAttributeByName(node, name, &found);
   if (status == NULL && found != NULL) status = ReadOpAttr(found, type, value, size, &size);
   if (status != NULL) ReleaseStatus(status);
+}
+
+/* A list, in memory that the caller frees; NULL where it is not there. */
+static void* list(const OrtNode* node, const char* name, int type, size_t* size) {
+  const OrtOpAttr* found = NULL;
+  *size = 0;
+  OrtStatus* status = Node_GetAttributeByName(node, name, &found);
+  if (status != NULL) ReleaseStatus(status);
+  if (found == NULL) return NULL;
+  status = ReadOpAttr(found, type, NULL, 0, size); /* refused, with the size that it takes */
+  if (status != NULL) ReleaseStatus(status);
+  void* values = calloc(*size + 1, 1);
+  status = values == NULL ? NULL : ReadOpAttr(found, type, values, *size, size);
+  if (status != NULL) ReleaseStatus(status);
+  return values;
+}
+
+static void free_forest(Forest* forest) {
+  void* arrays[] = {forest->tree, forest->feature, forest->when_true, forest->when_false, forest->tracks_true, forest->value, forest->leaf, forest->root};
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
+}
+
+static OrtStatus* read_forest(const OrtNode* node, Forest* forest) {
+  size_t size, sizes[6], modes_size, target_size, weight_size, base_size;
+  forest->tree = list(node, "nodes_treeids", ATTRIBUTE_INTS, &size);
+  forest->feature = list(node, "nodes_featureids", ATTRIBUTE_INTS, &sizes[0]);
+  forest->when_true = list(node, "nodes_truenodeids", ATTRIBUTE_INTS, &sizes[1]);
+  forest->when_false = list(node, "nodes_falsenodeids", ATTRIBUTE_INTS, &sizes[2]);
+  forest->tracks_true = list(node, "nodes_missing_value_tracks_true", ATTRIBUTE_INTS, &sizes[3]);
+  forest->value = list(node, "nodes_values", ATTRIBUTE_FLOATS, &sizes[4]);
+  forest->count = size / sizeof(int64_t);
+  forest->leaf = calloc(forest->count + 1, sizeof(float));
+  forest->root = calloc(forest->count + 1, sizeof(size_t));
+  int64_t* trees = list(node, "target_treeids", ATTRIBUTE_INTS, &target_size);
+  int64_t* nodes = list(node, "target_nodeids", ATTRIBUTE_INTS, &sizes[5]);
+  float* weights = list(node, "target_weights", ATTRIBUTE_FLOATS, &weight_size);
+  float* base = list(node, "base_values", ATTRIBUTE_FLOATS, &base_size);
+  char* modes = list(node, "nodes_modes", ATTRIBUTE_STRINGS, &modes_size);
+  OrtStatus* status = NULL;
+  if (size == 0 || sizes[0] != size || sizes[1] != size || sizes[2] != size || sizes[3] != size || sizes[4] * 2 != size || sizes[5] != target_size ||
+      weight_size * 2 != target_size || forest->leaf == NULL || forest->root == NULL || modes == NULL) {
+    status = fail("a forest's lists do not fit");
+  }
+  if (status == NULL && base != NULL) forest->base = base[0];
+  const char* mode = modes;
+  for (size_t i = 0; i < forest->count && status == NULL; i++, mode += strlen(mode) + 1) {
+    forest->root[i] = i > 0 && forest->tree[i] == forest->tree[i - 1] ? forest->root[i - 1] : i;
+    if (strcmp(mode, "LEAF") == 0) forest->feature[i] = -1;
+    else if (strcmp(mode, "BRANCH_LT") != 0) status = fail("only BRANCH_LT is computed here");
+  }
+  for (size_t leaf = 0, i = 0; leaf < target_size / sizeof(int64_t) && status == NULL; leaf++) {
+    while (i < forest->count && (forest->root[i] != i || forest->tree[i] != trees[leaf])) i++;
+    if (i + (size_t)nodes[leaf] >= forest->count) status = fail("a leaf's node is not there");
+    else forest->leaf[i + (size_t)nodes[leaf]] += weights[leaf];
+  }
+  free(trees), free(nodes), free(weights), free(base), free(modes);
+  return status;
 }
 
 static OrtStatus* names(const OrtNode* node, const char** found, size_t max, size_t* count) {
@@ -341,7 +431,7 @@ static OrtStatus* compile_node(const Provider* provider, const OrtNode* node, co
     attribute(node, "axis", ATTRIBUTE_INT, &axis, sizeof axis);
     kernel->alpha = (float)axis;
   }
-  return NULL;
+  return strcmp(type, "TreeEnsembleRegressor") == 0 ? read_forest(node, &kernel->forest) : NULL;
 }
 
 /* ---- the provider */
@@ -365,7 +455,10 @@ static OrtStatus* get_capability(OrtEp* self, const OrtGraph* graph, OrtGraphSup
 
 static void release_kernels(OrtEp* self, OrtNodeComputeInfo** kernels, size_t count) {
   (void)self;
-  for (size_t i = 0; i < count; i++) free(kernels[i]);
+  for (size_t i = 0; i < count; i++) {
+    if (kernels[i] != NULL) free_forest(&((Kernel*)kernels[i])->forest);
+    free(kernels[i]);
+  }
 }
 
 static OrtStatus* compile(OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, size_t count, OrtNodeComputeInfo** kernels, OrtNode** contexts) {
