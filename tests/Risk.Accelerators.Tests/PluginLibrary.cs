@@ -50,7 +50,7 @@ internal static unsafe class PluginLibrary
     {
         if (!OperatingSystem.IsLinux()) { return (null, "it is compiled on Linux only"); }
         string source = System.IO.Path.Combine(AppContext.BaseDirectory, "PluginProvider");
-        byte[] text = [.. Directory.GetFiles(source).Order(StringComparer.Ordinal).SelectMany(File.ReadAllBytes)];
+        byte[] text = [.. File.ReadAllBytes(System.IO.Path.Combine(source, "ort.h")), .. File.ReadAllBytes(System.IO.Path.Combine(source, "provider.c"))];
         string path = System.IO.Path.Combine(source, $"libacme_provider-{Convert.ToHexStringLower(SHA256.HashData(text))[..16]}.so");
         if (File.Exists(path)) { return (path, null); }
         string made = $"{path}.{Environment.ProcessId}";
