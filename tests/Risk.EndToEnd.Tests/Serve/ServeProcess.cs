@@ -93,7 +93,7 @@ internal sealed class ServeProcess : IDisposable
             .Sum(l => double.Parse(l[(l.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
     }
 
-    private async Task<string> Metrics() => _metrics = await Http.GetStringAsync(new Uri("/metrics", UriKind.Relative));
+    public async Task<string> Metrics() => _metrics = await Http.GetStringAsync(new Uri("/metrics", UriKind.Relative));
 
     /// <summary>The partitions it says it has; none while it is not ready.</summary>
     public async Task<int[]> OwnedPartitions()

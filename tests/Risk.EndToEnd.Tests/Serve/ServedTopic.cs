@@ -36,7 +36,7 @@ internal sealed class ServedTopic : IDisposable
 
     /// <param name="store">Null for files in a folder of the test.</param>
     /// <param name="properties">Of librdkafka, beside where the brokers are. The mock waits a session timeout with every rebalance, so it is short here; on a real broker it is the product's own.</param>
-    public ServedTopic(ServedStore? store = null, Dictionary<string, string>? properties = null, double idleAfterSeconds = 60, int entityWaitMillis = 250)
+    public ServedTopic(ServedStore? store = null, Dictionary<string, string>? properties = null, double idleAfterSeconds = 60, int entityWaitMillis = 250, string[]? challengers = null)
     {
         _store = store ?? new ServedFiles();
         Broker = new TestBroker(brokerCount: 3);
@@ -53,6 +53,7 @@ internal sealed class ServedTopic : IDisposable
             keys = _folder["keys"],
             idleAfterSeconds,
             entities = new { waitMillis = entityWaitMillis },
+            challengers = (challengers ?? []).Select(model => new { model }),
             kafka = new { groupId = Broker.Group, transactions = Topics.Transactions, labels = Topics.Labels, decisions = Topics.Decisions, deadLetters = Topics.DeadLetters, properties = all },
         }));
         Settings = KafkaSettings.Read(new Dictionary<string, string> { ["bootstrap.servers"] = Broker.BootstrapServers }, "test", out CodedError error) ?? throw new InvalidOperationException(error.ToString());
@@ -237,6 +238,31 @@ internal sealed class ServedTopic : IDisposable
         Assert.All(Decisions, d => Assert.Equal(stored[d.EventId], d.Json));
         Assert.NotEmpty(_checkpoints);
         AssertNothingSecret();
+    }
+
+    /// <summary>Challengers have said one thing on each decision of every partition, in its order, and their logs verify. Processes must have stopped.</summary>
+    public void AssertChallenged(string challenger)
+    {
+        for (int partition = 0; partition < PartitionCount; partition++)
+        {
+            if (_store.LogFolder(StoreDirectory, partition) is not { } folder) { continue; }
+            string own = Path.Combine(StoreDirectory, "challengers", challenger, Path.GetFileName(folder));
+            Assert.Equal(EventsOf(folder), EventsOf(own));
+            RiskProcess.RunInside("verify", own, "--json").Succeeded();
+        }
+    }
+
+    /// <summary>The events of a log, in its order.</summary>
+    public static List<string> EventsOf(string folder)
+    {
+        List<string> events = [];
+        using var reader = DecisionLogReader.Open(folder);
+        while (reader.Read())
+        {
+            Assert.Equal(RecordFault.None, DecisionRecordCodec.Read(reader.Record, out DecisionRecord record));
+            events.Add(Encoding.UTF8.GetString(record.EventId));
+        }
+        return events;
     }
 
     private static long SizeOf(string checkpoint) => long.Parse(checkpoint.Split('\n')[1], CultureInfo.InvariantCulture);

@@ -191,7 +191,7 @@ public sealed class Challenger : IDisposable
             lock (_gate) { _followed = [.. _followed.Where(f => f != one)]; }
             return true;
         }
-        if (one.Shard is null && _clock.NowMicros < one.RetryAt) { return false; }
+        if (one.Shard is null && (one.Champion.Log.DurableSize == 0 || _clock.NowMicros < one.RetryAt)) { return false; }
         try
         {
             one.Shard ??= Open(one.Champion);
@@ -252,7 +252,7 @@ public sealed class Challenger : IDisposable
         }
     }
 
-    private bool IsAtRest() => _followed.All(f => f.Shard is { } shard && shard.Log.DurableSize == shard.Log.Size);
+    private bool IsAtRest() => _followed.All(f => f.Shard is { } shard ? shard.Log.DurableSize == shard.Log.Size : f.Champion.Log.DurableSize == 0);
 
     private (Cost, byte[]) ChargeBatch(int decisions)
     {

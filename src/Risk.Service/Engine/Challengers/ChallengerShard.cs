@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Risk.Core;
 using Risk.Core.Costs;
 using Risk.Core.Features;
@@ -36,7 +37,7 @@ internal sealed class ChallengerShard : IDisposable
     private long _committedAt;
     private bool _isDirty;
 
-    /// <param name="champion">Only what is durable in it is read.</param>
+    /// <param name="champion">Only what is durable in it is read; must have an entry.</param>
     /// <param name="pairs">Counts what the champion and the challenger said, by the numbers of <see cref="Core.Decisions.Outcome"/>.</param>
     public ChallengerShard(int partition, IDecisionLog champion, StreamDefinition championDefinition, ChallengerOptions options, ServingModel model, GivenColumns given, KeyRing keys, EngineClock clock, long[,] pairs)
     {
@@ -58,14 +59,21 @@ internal sealed class ChallengerShard : IDisposable
             throw;
         }
         From = log.Size;
-        _position = SourcePosition.Decode(log.LastPosition, champion.Origin);
+        _position = SourcePosition.Decode(log.LastPosition, NameOf(champion));
         _codec = new TransactionCodec(options.Definition.Schema, tokens);
         _batch = _own.Path.CreateBatch(BatchRows);
         _viewCount = championDefinition.Catalog.Count;
         _views = new float[BatchRows * _viewCount];
-        if (_position.Line <= champion.DurableSize) { return; }
+        if (_position.Line <= champion.DurableSize && (_position.Line > 0 || log.LastPosition.IsEmpty)) { return; }
         _own.Dispose();
-        throw new DecisionLogException(LogCodes.Other, $"the challenger's log has taken {_position.Line} entries of {champion.Origin}, which has {champion.DurableSize}: it is another log's challenger; move {options.Directory} away");
+        throw new DecisionLogException(LogCodes.Other, $"what is in {options.Directory} was said of another log than the one that {champion.Origin} is now: move it away, and the challenger begins anew");
+    }
+
+    /// <summary>The champion's log as it stands in the challenger's position: its first entry tells it from another of the same name.</summary>
+    private static string NameOf(IDecisionLog champion)
+    {
+        var first = new LogEntry();
+        return champion.TryRead(0, first) ? $"{champion.Origin}|{Convert.ToHexStringLower(SHA256.HashData(first.Record))}" : throw new DecisionLogException(LogCodes.Corrupt, $"entry 0 of {champion.Origin} cannot be read");
     }
 
     public IDecisionLog Log => _own.Log;
