@@ -32,6 +32,27 @@ public sealed class CostLedgerTests
     }
 
     [Fact]
+    public void EngineAndWhatRunsBesideIt_AddUpToTheMachine_WhoseIdleTimeIsTheEngines()
+    {
+        MachinePrice machine = s_book.Machines[0];
+        CostLedger one = CostLedger.Measured(s_book, machine), engine = CostLedger.Measured(s_book, machine), beside = CostLedger.Beside(s_book, machine);
+        var random = new Random(20261122);
+        for (int n = 0; n < 200; n++)
+        {
+            long wall = random.Next(1, 100_000), own = random.NextInt64(0, wall * (machine.Cores - 1)), others = random.NextInt64(0, wall);
+            one.Charge(own + others, wall, 1);
+            engine.Charge(own + others, wall, 1, others);
+            beside.Charge(others, wall, n % 3);
+        }
+        // Each total is rounded down once.
+        Assert.InRange(one.Total.PicoUnits - engine.Total.PicoUnits - beside.Total.PicoUnits, 0, 2);
+        Assert.Equal(one.Total.Joules, engine.Total.Joules + beside.Total.Joules, 1e-8);
+        Assert.Equal(default, beside.Idle);
+        Assert.InRange(one.Idle.PicoUnits - engine.Idle.PicoUnits, -2, 2);
+        Assert.Contains("idle time borne by the engine", beside.Describe(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void RunsThatSomebodyElseCounts_AreChargedWheneverTheLedgerLooks_WarmUpToo()
     {
         var use = new DeviceUse().With(2_000_000, rows: 1, paddedRows: 1, RunFate.WarmUp); // before there was a ledger
