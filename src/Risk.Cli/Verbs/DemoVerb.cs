@@ -103,7 +103,7 @@ internal static class DemoVerb
             progress.Total = Math.Max(progress.Total ?? 0, left);
             progress.Done = (progress.Total ?? 0) - left;
         }, cancellation));
-        if (problem is not null) { output.Note($"{problem}: challenger {challenger.Name} stands still; the same command again lets it go on"); }
+        if (problem is not null) { output.Note($"{Challenger.Stopped}: {challenger.Name} ({problem}) has not said everything; the same command again lets it go on"); }
         challenger.AddCosts();
     }
 

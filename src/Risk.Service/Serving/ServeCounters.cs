@@ -52,7 +52,7 @@ internal static class ServeFaults
     public static IReadOnlyList<string> Codes { get; } =
     [
         .. Enum.GetValues<ErrorCode>().Where(c => c != ErrorCode.None).Select(c => c.Text()),
-        LogCodes.InUse, LogCodes.ReadOnly, LogCodes.Corrupt, LogCodes.Other, LogCodes.Unavailable, LogCodes.CommitReread, LogCodes.CommitResent, LogCodes.Conflict, "PARTITION_LOST", "NOT_OWNED", "ENTITY_OWNER_UNAVAILABLE", "ENTITY_ROW_LATE", ModelCodes.DeviceLost, ModelCodes.DeviceHung, DeviceCodes.Fallback, DeviceCodes.Missing, DeviceCodes.Failed, DeviceCodes.Library, DeviceCodes.UnknownProvider, DeviceCodes.RuntimeConflict, ServingProfile.Stale, ServingProfile.Missing, ServingProfile.Invalid, "OVERLOAD", "DEADLINE_EXCEEDED", "COSTS_UNWRITABLE", "IO_FAILED", "BUG",
+        LogCodes.InUse, LogCodes.ReadOnly, LogCodes.Corrupt, LogCodes.Other, LogCodes.Unavailable, LogCodes.CommitReread, LogCodes.CommitResent, LogCodes.Conflict, "PARTITION_LOST", "NOT_OWNED", "ENTITY_OWNER_UNAVAILABLE", "ENTITY_ROW_LATE", ModelCodes.DeviceLost, ModelCodes.DeviceHung, DeviceCodes.Fallback, DeviceCodes.Missing, DeviceCodes.Failed, DeviceCodes.Library, DeviceCodes.UnknownProvider, DeviceCodes.RuntimeConflict, ServingProfile.Stale, ServingProfile.Missing, ServingProfile.Invalid, "OVERLOAD", "DEADLINE_EXCEEDED", "COSTS_UNWRITABLE", Engine.Challengers.Challenger.Stopped, "IO_FAILED", "BUG",
         "PRICE_MISSING", "PRICE_STALE", "PRICE_INVALID", "PRICE_OLD",
     ];
 

@@ -10,18 +10,22 @@ public sealed class PostgresTests(ITestOutputHelper output)
     private static readonly Dictionary<string, string> s_sessions = new() { ["session.timeout.ms"] = "3000", ["heartbeat.interval.ms"] = "500" };
 
     [PostgresFact]
-    public void F1_F2_ThreeProcesses_OneKilledEveryFewSeconds_OneDecisionAnEvent()
+    public async Task F1_F2_ThreeProcesses_OneKilledEveryFewSeconds_OneDecisionAnEvent()
     {
         using var store = new ServedPostgres();
-        using var topic = new ServedTopic(store, s_sessions);
+        using var topic = new ServedTopic(store, s_sessions, challengers: [ServedTopic.Challenger]);
         for (int i = 0; i < 3; i++) { topic.StartProcess(); }
         topic.SendForbidden();
         (long sent, int kills) = topic.SendAndKill(perSecond: 1_000, seconds: 25, killsMin: 3, killEvery: (2, 4));
         topic.WaitForDecisions(sent, TimeSpan.FromMinutes(2));
+        await topic.WaitForChallengers();
         Assert.All(topic.Processes.ToArray(), p => Assert.Equal(0, p.Stop()));
         topic.AssertOneDecisionEach(sent);
-        Assert.Equal(sent, store.Ask<long>("SELECT count(*) FROM risk.entry"));
-        Assert.Equal(sent, store.Ask<long>("SELECT count(DISTINCT event_key) FROM risk.entry"));
+        foreach (string stream in (string[])["card-payments", $"card-payments/challengers/{ServedTopic.Challenger}"])
+        {
+            Assert.Equal(sent, store.Ask<long>($"SELECT count(*) FROM risk.entry JOIN risk.decision_log USING (log) WHERE stream = '{stream}'"));
+            Assert.Equal(sent, store.Ask<long>($"SELECT count(DISTINCT event_key) FROM risk.entry JOIN risk.decision_log USING (log) WHERE stream = '{stream}'"));
+        }
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{sent:N0} events, {kills} kills, {store.Ask<long>("SELECT count(*) FROM risk.epoch")} owners of 12 logs"));
     }
 

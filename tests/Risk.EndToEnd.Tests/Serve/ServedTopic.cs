@@ -23,6 +23,9 @@ internal sealed class ServedTopic : IDisposable
 {
     public const int PartitionCount = 12;
 
+    /// <summary>A stream that reads the payments, with columns of its own.</summary>
+    public const string Challenger = "card-payments-sequence";
+
     private readonly TestFolder _folder = new();
     private readonly KafkaPublisher _publisher;
     private readonly CancellationTokenSource _stop = new();
@@ -240,13 +243,22 @@ internal sealed class ServedTopic : IDisposable
         AssertNothingSecret();
     }
 
-    /// <summary>Challengers have said one thing on each decision of every partition, in its order. Processes must have stopped.</summary>
-    public void AssertChallenged(string challenger)
+    /// <summary>Waits until the challengers of all partitions have nothing before them; whoever follows one is killed with it, and goes on elsewhere.</summary>
+    public Task WaitForChallengers() => WaitUntil(
+        async () =>
+        {
+            string[] behind = [.. (await Task.WhenAll(Processes.Select(p => p.Metrics()))).SelectMany(m => m.Split('\n')).Where(l => l.StartsWith("risk_challenger_behind_decisions{", StringComparison.Ordinal))];
+            return behind.Length == PartitionCount && Array.TrueForAll(behind, l => l.EndsWith(" 0", StringComparison.Ordinal));
+        },
+        "caught up by the challengers", seconds: 90);
+
+    /// <summary>The challengers have said one thing on each decision of every partition, in its order. Processes must have stopped.</summary>
+    public void AssertChallenged()
     {
         for (int partition = 0; partition < PartitionCount; partition++)
         {
             if (_store.LogFolder(StoreDirectory, partition) is not { } folder) { continue; }
-            string own = Path.Combine(StoreDirectory, "challengers", challenger, Path.GetFileName(folder));
+            string own = Path.Combine(StoreDirectory, "challengers", Challenger, Path.GetFileName(folder));
             Assert.Equal(EventsOf(folder), EventsOf(own));
             if (partition == 0) { RiskProcess.RunInside("verify", own, "--json").Succeeded(); }
         }

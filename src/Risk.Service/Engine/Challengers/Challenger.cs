@@ -16,6 +16,9 @@ namespace Risk.Service.Engine.Challengers;
 /// </summary>
 public sealed class Challenger : IDisposable
 {
+    /// <summary>The code of a challenger that something keeps from following; the sentence says what, with its own code.</summary>
+    public const string Stopped = "CHALLENGER_STOPPED";
+
     private const int IdleMillis = 20;
     private const long RetryFirstMicros = 1_000_000, RetryMaxMicros = 60_000_000;
     private static readonly int s_outcomes = Enum.GetValues<Outcome>().Length;
@@ -229,7 +232,7 @@ public sealed class Challenger : IDisposable
         // A log that another process is about to give back is soon free.
         bool isPassing = failure is DecisionLogException { IsRetriable: true } && one.RetryMicros <= RetryFirstMicros * 4;
         if (isPassing) { one.Problem = null; }
-        else if (isNew) { _tell(code, $"challenger {Name}, partition {one.Champion.Partition}: {sentence}; it tries again, the champion is not concerned"); }
+        else if (isNew) { _tell(Stopped, $"{Name}, partition {one.Champion.Partition}: {code}: {sentence}; it tries again, and no decision waits for it"); }
     }
 
     private static void Close(Followed one, bool save)
