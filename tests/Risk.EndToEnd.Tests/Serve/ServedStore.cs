@@ -78,7 +78,7 @@ internal sealed class ServedPostgres : ServedStore, IDisposable
 
     public override string? LogFolder(string directory, int partition)
     {
-        if (Ask<long>($"SELECT count(*) FROM risk.decision_log WHERE partition = {partition}") == 0) { return null; }
+        if (Ask<long>($"SELECT count(*) FROM risk.decision_log WHERE stream = 'card-payments' AND partition = {partition}") == 0) { return null; }
         string folder = _exports[Path.GetRandomFileName()];
         JsonElement export = RiskProcess.RunInside("log", "export", "--database", $"env:{_name}", "--partition", partition.ToString(CultureInfo.InvariantCulture), "--out", folder, "--json").Succeeded().Json;
         Assert.Equal(0, export.GetProperty("notCovered").GetInt64());
@@ -88,13 +88,13 @@ internal sealed class ServedPostgres : ServedStore, IDisposable
     public override IEnumerable<byte[]> Checkpoints(int partition)
     {
         using NpgsqlConnection connection = Connect();
-        return connection.Query<byte[]>("SELECT note FROM risk.checkpoint JOIN risk.decision_log USING (log) WHERE partition = @partition AND size > 0", new { partition }).AsList();
+        return connection.Query<byte[]>("SELECT note FROM risk.checkpoint JOIN risk.decision_log USING (log) WHERE stream = 'card-payments' AND partition = @partition AND size > 0", new { partition }).AsList();
     }
 
     public override void AssertIs(int partition, long size, string rootHash)
     {
-        Assert.Equal(size, Ask<long>($"SELECT count(*) FROM risk.entry JOIN risk.decision_log USING (log) WHERE partition = {partition}"));
-        Assert.True(size == 0 || rootHash == Ask<string>($"SELECT encode(root_hash, 'hex') FROM risk.log_commit JOIN risk.decision_log USING (log) WHERE partition = {partition} ORDER BY number DESC LIMIT 1"));
+        Assert.Equal(size, Ask<long>($"SELECT count(*) FROM risk.entry JOIN risk.decision_log USING (log) WHERE stream = 'card-payments' AND partition = {partition}"));
+        Assert.True(size == 0 || rootHash == Ask<string>($"SELECT encode(root_hash, 'hex') FROM risk.log_commit JOIN risk.decision_log USING (log) WHERE stream = 'card-payments' AND partition = {partition} ORDER BY number DESC LIMIT 1"));
     }
 
     /// <summary>One value, as the owner of the database.</summary>
