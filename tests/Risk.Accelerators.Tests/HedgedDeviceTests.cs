@@ -79,6 +79,45 @@ public sealed class HedgedDeviceTests : IDisposable
     }
 
     [Fact]
+    public void WhileARunIsLate_NothingElseIsWrittenIntoItsBuffers()
+    {
+        using OnnxSession session = TestModels.Open(TestModels.Layers().Onnx, 8, Device("cpu", Bounded));
+        Assert.Equal(ScoringStatus.Scored, session.Score(_rows, 8, _before));
+        session.Stall(_driver);
+        Assert.Equal(ScoringStatus.DeviceLate, session.Score(_rows, 8, _scores, TimeSpan.Zero));
+        Assert.Equal(ScoringStatus.DeviceLate, session.Score(new float[8 * TestModels.Features], 8, _scores, TimeSpan.Zero));
+        _driver.Set();
+        Assert.Equal(ScoringStatus.Scored, session.Await(TimeSpan.MaxValue));
+        Assert.Equal(ScoringStatus.Scored, session.Read(8, _scores));
+        Assert.Equal(_before, _scores);
+    }
+
+    [Fact]
+    public void LateScoresThatAreNone_LeaveTheHedgesAlone()
+    {
+        using OnnxSession session = TestModels.Open(TestModels.Layers().Onnx, 8, Device("cpu", Bounded));
+        Array.Fill(_rows, float.NaN, 0, TestModels.Features);
+        Array.Fill(_scores, 0.25f);
+        session.Stall(_driver);
+        Assert.Equal(ScoringStatus.DeviceLate, session.Score(_rows, 8, _scores, TimeSpan.Zero));
+        _driver.Set();
+        Assert.Equal(ScoringStatus.Scored, session.Await(TimeSpan.MaxValue));
+        Assert.Equal(ScoringStatus.OutputInvalid, session.Read(8, _scores));
+        Assert.All(_scores, score => Assert.Equal(0.25f, score));
+    }
+
+    [Fact]
+    public void LateRun_ThatFails_IsALoss()
+    {
+        using OnnxSession session = TestModels.Open(TestModels.Layers().Onnx, 8, Device("cpu", Bounded));
+        session.Stall(_driver);
+        Assert.Equal(ScoringStatus.DeviceLate, session.Score(_rows, 8, _scores, TimeSpan.Zero));
+        session.Kill();
+        _driver.Set();
+        Assert.Equal(ScoringStatus.DeviceLost, session.Await(TimeSpan.MaxValue));
+    }
+
+    [Fact]
     public void DeviceBusyWithAnotherSession_IsWaitedForNoLongerThanTheHedge_AndIsNotLost()
     {
         AcceleratorDevice device = Device("cpu", Bounded);
