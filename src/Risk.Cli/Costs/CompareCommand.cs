@@ -86,7 +86,8 @@ internal static class CompareCommand
         }
 
         output.WriteLine();
-        output.WriteLine($"For good from: the load from which the device costs no more than the CPU, at every load up to {Numbers.Short(BreakEven.LoadMax)} a second; first at: where it does so for the first time. Low and high: every price and time at that end.");
+        output.WriteLine($"For good from: the load from which the device costs no more than the CPU, at every load up to {Numbers.Short(BreakEven.LoadMax)} a second; first at: where it does so for the first time; there: at that load, expected figures (where it is never for good, at the first). Low and high: every price and time at that end.");
+        output.WriteLine("p50 and p99 are of scoring alone, from a row's arrival to its score: not of a decision, which has its features, its record and its commit on top.");
         output.WriteLine(page is null ? "With --html FILE: the pictures, and the arithmetic line by line." : $"The pictures and the arithmetic: {page}");
     }
 
@@ -94,13 +95,14 @@ internal static class CompareCommand
     {
         output.WriteLine();
         output.WriteLine($"{pairing.Title}: {pairing.Machine.Name}, {pairing.Machine.Cores} cores, price {Numbers.Basis(pairing.Cpu.Basis.Price)}; upkeep (life, host, watts) {string.Join(", ", pairing.Devices.Select(d => Numbers.Basis(d.Basis.Upkeep)).Distinct())}.");
-        Table table = output.CreateTable("device", "price", "time", $"10⁻⁶ {currency} per 1,000", "p50, p99", "first at/s", "for good from/s", "cores shared");
+        Table table = output.CreateTable("device", "price", "time", $"10⁻⁶ {currency} per 1,000", "scoring p50, p99", "first at/s", "for good from/s", "p50, p99 there", "the CPU's there", "cores shared");
         foreach (ComparedDevice row in pairing.Devices)
         {
             table.AddRow(
                 Markup.Escape($"{row.Name}{(row.Precision == PrecisionNotes.Full ? "" : $" {row.Precision}")}"), $"{Numbers.Basis(row.Basis.Price)}{string.Concat(row.Old.Where(price => price.What is "hourly" or "purchase").Select(price => $" {price.Date:yyyy-MM}"))}", Numbers.Basis(row.Basis.Time),
                 Numbers.Millionths(row.PerThousand), row.At is { } point ? Numbers.Latency(point.Latency) : "",
-                row.BreakEven is { } even ? Numbers.Load(even.Expected.First) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "", row.Shared is { } shared ? Numbers.Lasting(shared) : "");
+                row.BreakEven is { } even ? Numbers.Load(even.Expected.First) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "",
+                row.AtBreakEven is { } there ? Numbers.Latency(there.Latency) : "", row.CpuAtBreakEven is { } cpu ? Numbers.Latency(cpu.Latency) : "", row.Shared is { } shared ? Numbers.Lasting(shared) : "");
         }
 
         foreach (TableColumn column in table.Columns)
@@ -183,7 +185,14 @@ internal static class CompareCommand
             Number(json, "value", even.Expected.Lasting);
             Number(json, "high", even.High.Lasting);
             Number(json, "first", even.Expected.First);
+            Number(json, "devices", row.AtBreakEven?.DeviceCount);
+            Number(json, "batch", row.AtBreakEven?.Batch);
             WriteLatency(json, row.AtBreakEven?.Latency);
+            Number(json, "cpuCores", row.CpuAtBreakEven?.DeviceCount);
+            Number(json, "cpuBatch", row.CpuAtBreakEven?.Batch);
+            WriteLatency(json, row.CpuAtBreakEven?.Latency, "cpuLatencyMicros");
+            Number(json, "valueAtLeastUtilisation", row.ByUtilisation?.Least.Lasting);
+            Number(json, "valueAtMostUtilisation", row.ByUtilisation?.Most.Lasting);
             WriteIntervals(json, "cheaperAtLow", even.Low);
             WriteIntervals(json, "cheaperAt", even.Expected);
             WriteIntervals(json, "cheaperAtHigh", even.High);
@@ -250,15 +259,15 @@ internal static class CompareCommand
         json.WriteEndArray();
     }
 
-    internal static void WriteLatency(Utf8JsonWriter json, BatchLatency? latency)
+    internal static void WriteLatency(Utf8JsonWriter json, BatchLatency? latency, string member = "latencyMicros")
     {
         if (latency is not { } l)
         {
-            json.WriteNull("latencyMicros");
+            json.WriteNull(member);
             return;
         }
 
-        json.WriteStartObject("latencyMicros");
+        json.WriteStartObject(member);
         foreach ((string name, double value) in (ReadOnlySpan<(string, double)>)[("p50", l.P50), ("p99", l.P99), ("fillP50", l.FillP50), ("fillP99", l.FillP99), ("queueP50", l.QueueP50), ("queueP99", l.QueueP99), ("runP50", l.RunP50), ("runP99", l.RunP99)])
         {
             Number(json, name, value);

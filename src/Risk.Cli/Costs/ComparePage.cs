@@ -41,7 +41,7 @@ internal static class ComparePage
             Section(page, comparison, pairing);
         }
 
-        page.Append("<h2>The arithmetic</h2>\n<p>Each line names the figures that it is made of; they stand below with their sources. Expected values; low and high come from the same lines with the ends of the ranges.</p>\n");
+        page.Append("<h2>The arithmetic</h2>\n<p>Each line names the figures that it is made of; they stand below with their sources. Expected values first, with their ranges; then, for each end of the break-even load, both sides' lines at that end. Device low goes with CPU high, and the other way round.</p>\n");
         var used = new List<FigureReference>();
         string book = Path.GetFileName(comparison.Inputs.BookFile);
         foreach (Pairing pairing in comparison.Pairings)
@@ -62,15 +62,16 @@ internal static class ComparePage
         page.Append(CultureInfo.InvariantCulture, $"<h2>{pairing.Title}</h2>\n<p>{Text(pairing.Machine.Name)}, {pairing.Machine.Cores} cores a machine, beside {pairing.Accelerators.Count} accelerators that the price book has {Numbers.Word(pairing.Tenure)}. The load from which each costs no more than the CPU, and stays so:</p>\n");
         BreakEvenChart.Append(page, pairing);
         page.Append("<p class=\"m\">Point: expected. Line: from every price and time at the device's best to the CPU's best; dashed to the edge where the high end is never. Pale: loads at which the device is expected to cost no more; devices and machines are had whole, so that there can be several.</p>\n");
-        Rows(page, pairing);
+        Rows(page, pairing, comparison.Load);
+        page.Append("<p class=\"m\">p50 and p99 are of scoring alone, from a row's arrival to its score: a decision has its features, its record and its commit on top. At break-even: at the load from which the device is expected to cost no more for good (where there is none, the first at which it does), the CPU's beside it.</p>\n");
         page.Append(CultureInfo.InvariantCulture, $"<h3>Each beside the CPU, {Numbers.Word(pairing.Tenure)}</h3>\n<p class=\"m\">{Text(comparison.Inputs.Book.Currency)} for 1,000 decisions by decisions a second.<span class=\"key\" style=\"background:{Cpu}\"></span>CPU<span class=\"key\" style=\"background:{Card}\"></span>device<span class=\"key\" style=\"background:{Cheaper};opacity:.3;height:10px\"></span>device cheaper. Full lines: times measured; dotted: not. Bands: low to high; one that ends at the top is too slow at its high end.</p>\n");
         ComparePicture.Append(page, comparison, pairing);
     }
 
-    private static void Rows(StringBuilder page, Pairing pairing)
+    private static void Rows(StringBuilder page, Pairing pairing, double load)
     {
         // What the page is for comes first: it must be seen on a narrow screen, too.
-        page.Append("<div class=\"wide\"><table><tr><th>device</th><th class=\"n\">for good from</th><th class=\"n\">cores shared</th><th>cheaper at, a second</th><th class=\"n\">10⁻⁶ for 1,000</th><th class=\"n\">J for 1,000</th><th class=\"n\">needs, batch</th><th class=\"n\">p50, p99</th><th>basis</th></tr>\n");
+        page.Append("<div class=\"wide\"><table><tr><th>device</th><th class=\"n\">for good from</th><th class=\"n\">cores shared</th><th>cheaper at, a second</th><th class=\"n\">10⁻⁶ for 1,000</th><th class=\"n\">J for 1,000</th><th class=\"n\">needs, batch</th><th class=\"n\">p50, p99 at ").Append(Numbers.Short(load)).Append("/s</th><th class=\"n\">p50, p99 at break-even</th><th>basis</th></tr>\n");
         foreach (ComparedDevice row in pairing.Devices)
         {
             page.Append(CultureInfo.InvariantCulture, $"<tr{(row.BreakEven is null ? " class=\"cpu\"" : "")}><td class=\"k\"><b>{Text(row.Name)}</b><br><span class=\"m\">{Text(row.PrecisionNote?.Short ?? row.Precision)}</span></td>");
@@ -86,12 +87,17 @@ internal static class ComparePage
             string shares = row.SharedPerThousand is { } money && money.Value != row.PerThousand?.Value ? $"<br><span class=\"m\">cores shared {Numbers.Of(money.Value * 1e6)}</span>" : "";
             string old = string.Concat(row.Old.Select(price => $"<br><span class=\"old\">{price.What switch { "power" => "power price", "rate" => "exchange rate", _ => "price" }} of {price.Date:yyyy-MM}</span>"));
             page.Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{Range(row.PerThousand is { } whole ? whole * 1e6 : null)}{shares}</td><td class=\"n\">{(row.JoulesPerThousand is { } joules ? Numbers.Of(joules) : "")}</td>")
-                .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{(row.At is { } at ? $"{Numbers.Of(at.DeviceCount)}{(row.BreakEven is null ? " cores" : "")}, {at.Batch}" : "")}</td><td class=\"n\">{(row.At is { } point ? Numbers.Latency(point.Latency).Replace(", ", "<br>", StringComparison.Ordinal) : "")}</td>")
+                .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{(row.At is { } at ? $"{Numbers.Of(at.DeviceCount)}{(row.BreakEven is null ? " cores" : "")}, {at.Batch}" : "")}</td><td class=\"n\">{(row.At is { } point ? Numbers.Latency(point.Latency).Replace(", ", "<br>", StringComparison.Ordinal) : "")}{(row.BreakEven is null ? "<br><span class=\"m\">scoring alone</span>" : "")}</td>")
+                .Append(CultureInfo.InvariantCulture, $"<td class=\"n\">{AtBreakEven(row)}</td>")
                 .Append(CultureInfo.InvariantCulture, $"<td class=\"b\">{row.Basis.Words}{old}</td></tr>\n");
         }
 
         page.Append("</table></div>\n");
     }
+
+    private static string AtBreakEven(ComparedDevice row) => row.BreakEven is null ? ""
+        : row is not { BreakEvenLoad: { } load, AtBreakEven: { } there } ? "never"
+        : $"{Numbers.Latency(there.Latency).Replace(", ", "<br>", StringComparison.Ordinal)}<br><span class=\"m\">at {Numbers.Load(load)}; the CPU {(row.CpuAtBreakEven is { } cpu ? Numbers.Latency(cpu.Latency) : "too slow")}</span>";
 
     private static string Range(Estimate? estimate) => estimate is { } e ? $"{Numbers.Of(e.Value)}<br><span class=\"m\">{Numbers.Of(e.Low)} – {Numbers.Of(e.High)}</span>" : "too slow";
 
@@ -110,7 +116,7 @@ internal static class ComparePage
         foreach (Step step in row.Device.Rates.Lines.Select(line => new Step(line.What, line.Arithmetic, $"{Numbers.Range(line.Result)} {line.Unit}", [.. line.Paths.Select(path => new FigureReference(book, path))]))
             .Concat(ComparisonSteps.All(comparison, pairing, row)))
         {
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Text(step.What)}</td><td class=\"w\">{Text(step.Arithmetic)}</td><td class=\"n\">{Text(step.Result)}</td><td>");
+            page.Append(CultureInfo.InvariantCulture, $"<tr{(step.What.StartsWith("break-even", StringComparison.Ordinal) ? " class=\"cpu\"" : "")}><td>{Text(step.What)}</td><td class=\"w\">{Text(step.Arithmetic)}</td><td class=\"n\">{Text(step.Result)}</td><td>");
             page.AppendJoin("<br>", step.Figures.Select(figure => $"<a href=\"#{Anchor(figure)}\"><code>{Text(figure.Text(book))}</code></a>")).Append("</td></tr>\n");
             used.AddRange(step.Figures);
         }

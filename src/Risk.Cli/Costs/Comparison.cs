@@ -1,3 +1,4 @@
+using System.Globalization;
 using Risk.Core.Costs;
 using Risk.Core.Devices;
 
@@ -49,7 +50,7 @@ internal sealed record Comparison(CostInputs Inputs, double Load, double Deadlin
     private string Counting()
     {
         string pairs = string.Join(", ", Pairings.Select(p => $"{Numbers.Word(p.Tenure)} CPU (machines of {p.Machine.Cores} cores, {p.Machine.Name}) beside {Numbers.Word(p.Tenure)} cards"));
-        return $"Like beside like: {pairs}. Everything is had whole: the CPU in machines, cards one by one, a rented card with its host, owned cards in machines of the same kind as the CPU's{Slots()}. \"Cores shared\" counts cores by their share on both sides instead, for whoever has other work for the rest of a machine; cards stay whole. Where both sides are owned, low and high of a break-even leave server, power and PUE at their values: they are the same for both; where both are rented, the exchange rate of the CPU's price. Devices and cores compute at most {Pairings[0].Utilisation:P0} of the time.";
+        return $"Like beside like: {pairs}. Everything is had whole: the CPU in machines, cards one by one, a rented card with its host, owned cards in machines of the same kind as the CPU's{Slots()}. \"Cores shared\" counts cores by their share on both sides instead, for whoever has other work for the rest of a machine; cards stay whole. Where both sides are owned, low and high of a break-even leave server, power and PUE at their values: they are the same for both; where both are rented, the exchange rate of the CPU's price. Devices and cores compute at most {string.Join(" and ", Pairings.Select(p => p.Utilisation).Distinct().Select(u => u.ToString("P0", CultureInfo.InvariantCulture)))} of the time, at every end of a break-even; how far that moves it (the book's range is {string.Join("; ", Pairings.Select(p => $"{Numbers.Of(p.Machine.Utilisation.Low)} to {Numbers.Of(p.Machine.Utilisation.High)}").Distinct())}) stands with each device's arithmetic. A measured time's low and high are the quartiles of its calls.";
     }
 
     private string Slots() => Pairings.FirstOrDefault(p => p.Tenure == Tenure.Owned)?.Machine.Slots is { } slots ? $", at most {Numbers.Of(slots.Value)} in one" : "";
@@ -65,9 +66,15 @@ internal sealed record Comparison(CostInputs Inputs, double Load, double Deadlin
 
 /// <summary>The CPU and accelerators that are paid in the same way.</summary>
 /// <param name="Machine">The CPU's, and where cards are owned theirs.</param>
-/// <param name="Utilisation">Share of the time that devices may compute.</param>
-internal sealed record Pairing(Tenure Tenure, MachinePrice Machine, double Utilisation, ComparedDevice Cpu, IReadOnlyList<ComparedDevice> Accelerators)
+/// <param name="Book">With what both sides share at its value, as break-even loads are found.</param>
+internal sealed record Pairing(Tenure Tenure, MachinePrice Machine, PriceBook Book, ComparedDevice Cpu, IReadOnlyList<ComparedDevice> Accelerators)
 {
+    /// <summary>Share of the time that devices and cores may compute; the same for both.</summary>
+    public double Utilisation => Machine.Utilisation.Value;
+
+    public FigureReference UtilisationIn(CostInputs inputs) =>
+        HourSteps.InBook(inputs, $"$.machines[{inputs.Book.Machines.ToList().FindIndex(machine => machine.Name == Machine.Name)}].utilisation");
+
     /// <summary>The CPU first.</summary>
     public IReadOnlyList<ComparedDevice> Devices => [Cpu, .. Accelerators];
 
@@ -83,10 +90,17 @@ internal sealed record Pairing(Tenure Tenure, MachinePrice Machine, double Utili
         PricedDevice core = inputs.Core(exact, isWhole: true, book), sharedCore = inputs.Core(exact, isWhole: false, book);
         IReadOnlyList<PricedDevice> devices = inputs.Accelerators(asked, machine, isWhole: true, isTenureAsked), sharing = inputs.Accelerators(asked, machine, isWhole: false, isTenureAsked),
             paired = inputs.Accelerators(asked, exact, isWhole: true, isTenureAsked, book), shared = inputs.Accelerators(asked, exact, isWhole: false, isTenureAsked, book);
-        return new Pairing(tenure, machine, utilisation, ComparedDevice.Make(inputs, machine, inputs.Core(machine, isWhole: true), inputs.Core(machine, isWhole: false), core, null, null, load, deadlineMicros),
+        return new Pairing(tenure, machine, book, ComparedDevice.Make(inputs, machine, inputs.Core(machine, isWhole: true), inputs.Core(machine, isWhole: false), core, null, null, load, deadlineMicros),
         [
             .. devices.Select((device, i) => ComparedDevice.Make(
-                inputs, machine, device, sharing[i], paired[i], BreakEven.Find(core, paired[i], deadlineMicros, utilisation), BreakEven.Find(sharedCore, shared[i], deadlineMicros, utilisation), load, deadlineMicros)),
+                inputs, machine, device, sharing[i], paired[i], BreakEven.Find(core, paired[i], deadlineMicros, utilisation), BreakEven.Find(sharedCore, shared[i], deadlineMicros, utilisation), load, deadlineMicros) switch
+            {
+                var row => row with
+                {
+                    CpuAtBreakEven = row.BreakEvenLoad is { } even && core.TryOperate(even, deadlineMicros, utilisation, Scenario.Expected, out OperatingPoint here) ? here : null,
+                    ByUtilisation = (BreakEven.FindExpected(core, paired[i], deadlineMicros, machine.Utilisation.Low), BreakEven.FindExpected(core, paired[i], deadlineMicros, machine.Utilisation.High)),
+                },
+            }),
         ]);
     }
 }
@@ -105,6 +119,12 @@ internal sealed record ComparedDevice(
     BreakEven? BreakEven, BreakEven? Shared, OperatingPoint? AtBreakEven)
 {
     public string Name => Device.Profile.Name;
+
+    /// <summary>How the CPU is run at <see cref="BreakEvenLoad"/>.</summary>
+    public OperatingPoint? CpuAtBreakEven { get; init; }
+
+    /// <summary>Expected loads at the least and at the most utilisation of the book's range; null for the CPU itself.</summary>
+    public (CheaperLoads Least, CheaperLoads Most)? ByUtilisation { get; init; }
 
     /// <summary>Of the arithmetic that its times stand for.</summary>
     public string Precision => Device.Profile.Sheet?.Precision ?? PrecisionNotes.Full;

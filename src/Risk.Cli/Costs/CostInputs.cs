@@ -102,6 +102,17 @@ internal sealed class CostInputs
     public PricedDevice Core(MachinePrice machine, bool isWhole, PriceBook? book = null) =>
         new(CpuProfile, _cpuCurve, DeviceRates.OfCore(book ?? Book, machine), isDivisible: !isWhole, lot: isWhole ? machine.Cores : 1);
 
+    /// <summary>A device as if all that it is made of were known to be at one end; its host or machine too.</summary>
+    /// <param name="book">That its rates were made from.</param>
+    public static PricedDevice At(Scenario end, PricedDevice device, PriceBook book, MachinePrice machine)
+    {
+        PriceBook known = book.At(end);
+        MachinePrice host = known.Machines.First(m => m.Name == machine.Name) with { Tenure = machine.Tenure };
+        DeviceRates rates = device.Rates.Host is not { } share ? DeviceRates.OfCore(known, host)
+            : DeviceRates.OfDevice(known, known.Devices.First(d => d.Name == device.Rates.Name), device.Rates.Tenure, host, isWhole: share.CoresPerMachine > 0);
+        return new PricedDevice(device.Profile, device.Curve.At(end), rates, device.IsDivisible, device.Lot);
+    }
+
     /// <summary>Prices that are old: what they are of, and their dates.</summary>
     public IReadOnlyList<(string What, DateOnly Date)> Old(PricedDevice device, MachinePrice machine) =>
     [
@@ -177,11 +188,19 @@ internal sealed class CostInputs
             return (found.Profile, curve);
         }
 
+        // In fewer bits the model is a version of its own, and cards are timed so under the version that it was made of.
+        string full = _version.Split('-')[0];
+        if (full != _version && _profiles.Exists(p => p.Kind == DeviceKind.Cpu && p.Models.Any(c => c.Model == _model && c.Version == full)))
+        {
+            throw CommandFailure.BadInput(
+                "PROFILE_MISSING", $"No CPU profile was measured with {ModelReference}. Compare with --model {_model}@{full}: there the CPU runs the model as it is, a card whose data sheet is in fewer bits is timed in them (int8, fp16, bf16), and how many outcomes that changes is said. To have the CPU timed in {_version}, measure it with that version in the stream's policy ('risk accelerators measure').");
+        }
+
         throw CommandFailure.BadInput("PROFILE_MISSING", $"No CPU profile{(name is null ? "" : $" '{name}'")} was measured with {ModelReference}; 'risk accelerators measure' makes one.");
     }
 
     /// <summary>The fastest variant in large batches.</summary>
-    private ModelCurve? Best(DeviceProfile profile) => profile.Models.Where(c => c.Model == _model && c.Version == _version).MinBy(MicrosPerRow);
+    private ModelCurve? Best(DeviceProfile profile) => profile.Models.Where(c => c.Model == _model && c.Version == _version).MinBy(MicrosPerRow)?.BetweenQuartiles();
 
     private static double MicrosPerRow(ModelCurve curve) => curve.Points.Min(p => p.MedianMicros / p.Batch);
 

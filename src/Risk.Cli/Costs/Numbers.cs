@@ -17,6 +17,15 @@ internal static class Numbers
         _ => value.ToString("0.#####", CultureInfo.InvariantCulture),
     };
 
+    /// <summary>With six digits, for arithmetic that somebody does again.</summary>
+    public static string Exact(double value) => Math.Abs(value) switch
+    {
+        0 => "0",
+        >= 1e15 or < 1e-6 => value.ToString("0.#####e+0", CultureInfo.InvariantCulture),
+        >= 100_000 => value.ToString("#,0", CultureInfo.InvariantCulture),
+        var size => value.ToString("#,0." + new string('#', Math.Clamp(5 - (int)Math.Floor(Math.Log10(size)), 0, 11)), CultureInfo.InvariantCulture),
+    };
+
     public static string Range(Estimate? estimate) => estimate is { } e ? $"{Of(e.Value)} ({Of(e.Low)} – {Of(e.High)})" : "too slow";
 
     /// <summary>A load, or that there is none.</summary>

@@ -112,10 +112,15 @@ internal static class PlanCommand
             MonthlyCost cost = option.Fleet.Cost;
             table.AddRow(
                 Markup.Escape(option.Name), Numbers.Word(option.Tenure), option.Basis.Words, Markup.Escape(Count(option.Fleet.Accelerators)), Used(option.Fleet, trace), Markup.Escape(Count(option.Fleet.Cores)),
-                Markup.Escape(Numbers.Range(cost.MoneyScaled)), Numbers.Of(cost.Money.Value), Numbers.Of(cost.Saving.Value), Numbers.Of(cost.KilowattHoursScaled.Value), Numbers.Of(cost.KilowattHours.Value), Numbers.Latency(option.Fleet.Peak));
+                Markup.Escape(Numbers.Range(cost.MoneyScaled)), Numbers.Of(cost.Money.Value), Saving(option), Numbers.Of(cost.KilowattHoursScaled.Value), Numbers.Of(cost.KilowattHours.Value), Numbers.Latency(option.Fleet.Peak));
         }
 
         output.People.Write(table);
+        if (options.Exists(IsLeftOut))
+        {
+            output.WriteLine("Not used: at no hour of this load is the device worth switching on. Its fleet is the CPU's, and what always on costs more is the idle device, saved by not having it rather than by scaling down.");
+        }
+
         if (options.Count > 0)
         {
             Option best = options[0];
@@ -127,6 +132,11 @@ internal static class PlanCommand
             output.WriteLine($"{device}: bought {Numbers.Range(bought.Fleet.Cost.MoneyScaled)} ({bought.Name}), rented {Numbers.Range(rented.Fleet.Cost.MoneyScaled)} ({rented.Name}) a month.");
         }
     }
+
+    /// <summary>Its accelerator runs at no hour: what it saves is the accelerator itself.</summary>
+    private static bool IsLeftOut(Option option) => option.Fleet is { Accelerator: not null, UsedHours: 0 };
+
+    private static string Saving(Option option) => $"{Numbers.Of(option.Fleet.Cost.Saving.Value)}{(!IsLeftOut(option) ? "" : option.Tenure == Tenure.Rented ? " (not renting it)" : " (leaving it off)")}";
 
     /// <summary>Hours a day that it is worth switching on.</summary>
     private static string Used(FleetOption fleet, ArrivalTrace trace) => fleet.Accelerator is null ? ""
@@ -170,6 +180,7 @@ internal static class PlanCommand
             Range(json, "monthlyMoney", option.Fleet.Cost.Money);
             Range(json, "monthlyMoneyScaledDown", option.Fleet.Cost.MoneyScaled);
             Range(json, "monthlySaving", option.Fleet.Cost.Saving);
+            json.WriteString("savingBy", !IsLeftOut(option) ? "scaling down" : option.Tenure == Tenure.Rented ? "not renting the accelerator" : "leaving the accelerator off");
             Range(json, "monthlyKilowattHours", option.Fleet.Cost.KilowattHours);
             Range(json, "monthlyKilowattHoursScaledDown", option.Fleet.Cost.KilowattHoursScaled);
             json.WriteEndObject();

@@ -37,6 +37,10 @@ public sealed record BreakEven(CheaperLoads Low, CheaperLoads Expected, CheaperL
         Find(cpu, accelerator, deadlineMicros, utilisationMax, Scenario.Expected, Scenario.Expected),
         Find(cpu, accelerator, deadlineMicros, utilisationMax, Scenario.High, Scenario.Low));
 
+    /// <summary>The expected loads alone.</summary>
+    public static CheaperLoads FindExpected(PricedDevice cpu, PricedDevice accelerator, double deadlineMicros, double utilisationMax) =>
+        Find(cpu, accelerator, deadlineMicros, utilisationMax, Scenario.Expected, Scenario.Expected);
+
     private static CheaperLoads Find(PricedDevice cpu, PricedDevice accelerator, double deadline, double utilisation, Scenario ofAccelerator, Scenario ofCpu)
     {
         List<LoadInterval> intervals = [];

@@ -205,5 +205,5 @@ public sealed class DeviceRates
     private static string[] RatePath(PriceBook book, in PriceFigure price) =>
         book.RateOf(price) is { } rate ? [$"$.currencies[{book.Currencies.ToList().IndexOf(rate)}].rate"] : [];
 
-    private static string Number(double value) => value.ToString(Math.Abs(value) >= 1 ? "0.####" : "G4", CultureInfo.InvariantCulture);
+    private static string Number(double value) => value.ToString(Math.Abs(value) >= 1 ? "0.#####" : "G6", CultureInfo.InvariantCulture);
 }

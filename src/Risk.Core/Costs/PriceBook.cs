@@ -25,6 +25,12 @@ public readonly record struct PriceFigure(double Value, double Low, double High,
 {
     /// <summary>As if its value were known.</summary>
     public PriceFigure Exact() => this with { Low = Value, High = Value };
+
+    /// <summary>As if it were known to be at one end.</summary>
+    public PriceFigure At(Scenario end) => (end switch { Scenario.Low => this with { Value = Low }, Scenario.High => this with { Value = High }, _ => this }).Exact();
+
+    /// <summary>The same of what is divided by: the cheap end goes with the most, such as a long life.</summary>
+    public PriceFigure Under(Scenario end) => At(end switch { Scenario.Low => Scenario.High, Scenario.High => Scenario.Low, _ => end });
 }
 
 /// <summary>Who pays for the machine, and how.</summary>
@@ -220,6 +226,32 @@ public sealed record PriceBook(
     public PriceBook SharingRateOf(PriceFigure price) => RateOf(price) is not { } shared ? this : this with
     {
         Currencies = [.. Currencies.Select(rate => rate == shared ? rate with { Rate = rate.Rate.Exact() } : rate)],
+    };
+
+    /// <summary>
+    /// The same as if every figure were known to be at one end: at the low one whatever is paid at its least, and what it is
+    /// divided by at its most. What is made of it at its values is what is made of this book at that end.
+    /// </summary>
+    public PriceBook At(Scenario end) => this with
+    {
+        Power = Power.At(end),
+        PowerUsageEffectiveness = PowerUsageEffectiveness.At(end),
+        Currencies = [.. Currencies.Select(rate => rate with { Rate = rate.Rate.At(end) })],
+        Machines =
+        [
+            .. Machines.Select(m => m with
+            {
+                Purchase = m.Purchase.At(end), Life = m.Life.Under(end), Hourly = m.Hourly.At(end), Idle = m.Idle.At(end), Full = m.Full.At(end), Slots = m.Slots?.Under(end),
+            }),
+        ],
+        Devices =
+        [
+            .. Devices.Select(d => d with
+            {
+                Place = d.Place ?? Devices.ToList().IndexOf(d), HostCores = d.HostCores.At(end), Purchase = d.Purchase?.At(end), Life = d.Life?.Under(end), Hourly = d.Hourly?.At(end),
+                Idle = d.Idle.At(end), Full = d.Full.At(end), Start = d.Start.At(end),
+            }),
+        ],
     };
 
     /// <summary>The rate that a price needs; null when it is in the book's currency.</summary>

@@ -142,5 +142,5 @@ public sealed class PricedDevice(DeviceProfile profile, ModelCurve curve, Device
 
     private static double Busy(in CostPoint point, double perSecond, Scenario scenario) => perSecond * Micros(point, scenario) / point.Batch / 1e6;
 
-    private static double Micros(in CostPoint point, Scenario scenario) => scenario switch { Scenario.Low => point.LowMicros, Scenario.High => point.HighMicros, _ => point.MedianMicros };
+    private static double Micros(in CostPoint point, Scenario scenario) => point.MicrosAt(scenario);
 }

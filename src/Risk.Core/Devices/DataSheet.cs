@@ -20,6 +20,12 @@ public sealed record DataSheet(
     public IReadOnlyList<(string Name, PriceFigure Figure)> Figures =>
         [("operations", Operations), ("memory", Memory), ("link", Link), ("launch", Launch), ("kernel", Kernel), ("efficiency", Efficiency)];
 
+    /// <summary>As if every figure were known to be at one end of the time that it makes: peaks are divided by.</summary>
+    public DataSheet At(Scenario end) => this with
+    {
+        Operations = Operations.Under(end), Memory = Memory.Under(end), Link = Link.Under(end), Launch = Launch.At(end), Kernel = Kernel.At(end), Efficiency = Efficiency.Under(end),
+    };
+
     /// <summary>That of the worst figure.</summary>
     public FigureBasis Basis => Figures.Min(static named => named.Figure.Basis);
 }

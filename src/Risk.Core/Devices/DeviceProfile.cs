@@ -106,7 +106,14 @@ public sealed record DeviceProfile(
 /// <param name="Variant">Of the model's bytes: <c>tree-ensemble</c>, <c>forest-kernel</c>, <c>gemm</c>, <c>perfect-tree-traversal</c>, <c>fp16</c>, …</param>
 /// <param name="Digest">SHA-256 of the bytes that ran; null on a data sheet.</param>
 /// <param name="Points">Ascending by batch, at least one.</param>
-public sealed record ModelCurve(string Model, string Version, string Variant, Sha256Digest? Digest, IReadOnlyList<CostPoint> Points);
+public sealed record ModelCurve(string Model, string Version, string Variant, Sha256Digest? Digest, IReadOnlyList<CostPoint> Points)
+{
+    /// <summary>As if every time were known to be at one end.</summary>
+    public ModelCurve At(Scenario end) => this with { Points = [.. Points.Select(point => point.At(end))] };
+
+    /// <summary>With the quartiles of its calls as low and high, where it was measured and says no others.</summary>
+    public ModelCurve BetweenQuartiles() => Digest is null ? this : this with { Points = [.. Points.Select(point => point.BetweenQuartiles())] };
+}
 
 /// <summary>One measured batch size. Times are of whole calls, from handing the rows over to having the scores.</summary>
 /// <param name="Batch">Rows.</param>
@@ -125,4 +132,14 @@ public readonly record struct CostPoint(
         : this(batch, medianMicros, p99Micros, spreadMicros, hostMicros, joulesPerBatch, medianMicros, medianMicros)
     {
     }
+
+    /// <summary>What it takes at one end.</summary>
+    public double MicrosAt(Scenario end) => end switch { Scenario.Low => LowMicros, Scenario.High => HighMicros, _ => MedianMicros };
+
+    /// <summary>As if that were known; the host's time stays.</summary>
+    public CostPoint At(Scenario end) => this with { MedianMicros = MicrosAt(end), LowMicros = MicrosAt(end), HighMicros = MicrosAt(end) };
+
+    /// <summary>Half of the quartiles' distance to either side of the median, where nothing else is said; never below a tenth of it.</summary>
+    public CostPoint BetweenQuartiles() => LowMicros != MedianMicros || HighMicros != MedianMicros ? this
+        : this with { LowMicros = Math.Max(MedianMicros / 10, MedianMicros - (SpreadMicros / 2)), HighMicros = MedianMicros + (SpreadMicros / 2) };
 }

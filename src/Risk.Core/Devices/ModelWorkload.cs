@@ -17,6 +17,12 @@ public sealed record ModelWorkload(
 {
     public const int FileSizeMax = 1 << 20;
 
+    /// <summary>As if every figure were known to be at one end.</summary>
+    public ModelWorkload At(Scenario end) => this with
+    {
+        Operations = Operations.At(end), Traffic = Traffic.At(end), Weights = Weights.At(end), Transfer = Transfer.At(end), Kernels = Kernels.At(end),
+    };
+
     /// <summary>
     /// Reads <c>{ "workloads": [ { "model", "version", "variant", "operations", "traffic", "weights", "transfer", "kernels", "note" } ] }</c>,
     /// where the last five but the note are figures. Errors as in <see cref="DeviceProfile.TryRead"/>.

@@ -53,6 +53,38 @@ public sealed class BreakEvenTests
     }
 
     [Fact]
+    public void BookAtOneEnd_GivesAtItsValues_WhatTheRangesGiveAtThatEnd()
+    {
+        PriceBook book = PriceBookTests.Read(Decisions.Shipped.Bytes("ops/prices/default.json"));
+        foreach (Scenario end in (Scenario[])[Scenario.Low, Scenario.Expected, Scenario.High])
+        {
+            PriceBook known = book.At(end);
+            foreach ((DevicePrice device, Tenure tenure) in book.Devices.SelectMany(device => new[] { Tenure.Rented, Tenure.Owned }.Where(device.CanBe).Select(tenure => (device, tenure))))
+            {
+                DeviceRates ranged = DeviceRates.OfDevice(book, device, tenure, null, isWhole: true), exact = DeviceRates.OfDevice(known, known.Devices.Single(d => d.Name == device.Name), tenure, null, isWhole: true);
+                Assert.Equal(ranged.OnPerHour.At(end), exact.OnPerHour.Value, 1e-12);
+                Assert.Equal(ranged.BusyPerHour.At(end), exact.BusyPerHour.Value, 1e-12);
+                Assert.Equal(ranged.Host!.Core.OnPerHour.At(end), exact.Host!.Core.OnPerHour.Value, 1e-12);
+                Assert.Equal(ranged.Host.MachinesFor(19, end), exact.Host.MachinesFor(19, Scenario.Expected));
+                Assert.Equal(ranged.Lines.Select(line => line.What), exact.Lines.Select(line => line.What));
+            }
+        }
+    }
+
+    [Fact]
+    public void MeasuredTimes_HaveTheirQuartilesAsEnds_AndSheetsKeepTheirOwn()
+    {
+        CostPoint measured = new CostPoint(16, 100, 150, 30, 10).BetweenQuartiles(), wild = new CostPoint(16, 100, 150, 300, 10).BetweenQuartiles();
+        Assert.Equal((85, 115), (measured.LowMicros, measured.HighMicros));
+        Assert.Equal((10, 250), (wild.LowMicros, wild.HighMicros));
+        CostPoint sheet = new(16, 100, 150, 30, 10, null, 40, 150);
+        Assert.Equal(sheet, sheet.BetweenQuartiles());
+        Assert.Equal((40, 10), (sheet.At(Scenario.Low).MedianMicros, sheet.At(Scenario.Low).HostMicros));
+        ModelCurve curve = new("m", "1", "v", null, [new CostPoint(16, 100, 150, 30, 10)]);
+        Assert.Same(curve, curve.BetweenQuartiles());
+    }
+
+    [Fact]
     public void Load_BeyondOneCard_NeedsMore_AndLittleLoadASmallBatch()
     {
         Assert.True(s_card.TryOperate(2_000_000, 50_000, 0.5, Scenario.Expected, out OperatingPoint many));

@@ -86,12 +86,82 @@ public sealed class CostTests(SharedRun run) : IClassFixture<SharedRun>
             isStaircaseSeen |= stretches.Length > 1;
             JsonElement[] why = [.. device.GetProperty("steps").EnumerateArray().Where(step => step.GetProperty("what").GetString()!.StartsWith("break-even, ", StringComparison.Ordinal))];
             Assert.Equal(["low", "expected", "high"], why.Select(step => step.GetProperty("what").GetString()!["break-even, ".Length..]));
+            AssertCanBeDoneAgain(device, even);
             Assert.All(why, step => Assert.Contains("the CPU ", step.GetProperty("arithmetic").GetString(), StringComparison.Ordinal));
         }
 
         Assert.True(isStaircaseSeen);
         JsonElement card = Devices(pairings[1]).Single(device => device.GetProperty("name").GetString() == "inference-card-150w");
         Assert.Equal("int8: 12 of 92,700 outcomes change, see models/card-fraud-sequence/1-int8", card.GetProperty("precisionNote").GetString());
+    }
+
+    /// <summary>At each end both sides' hours, made again from the numbers that the lines show.</summary>
+    private static void AssertCanBeDoneAgain(JsonElement device, JsonElement even)
+    {
+        JsonElement[] steps = [.. device.GetProperty("steps").EnumerateArray()];
+        foreach (string end in (string[])["low", "expected", "high"])
+        {
+            string summary = Arithmetic($"break-even, {end}");
+            double load = Number(summary.Split(" a second: ")[0].Split(' ')[^1]);
+            double[] hours = [.. ((string[])[device.GetProperty("name").GetString()!, "the CPU"]).Select(side => Hour($"{end}: {side}, ", load))];
+            Assert.Equal(hours, summary.Split(" EUR an hour")[..2].Select(part => Number(part.Split("= ")[^1])));
+            double? lasting = even.GetProperty(end == "expected" ? "value" : end).ValueKind == JsonValueKind.Null ? null : even.GetProperty(end == "expected" ? "value" : end).GetDouble();
+            Assert.Equal(lasting is not null, hours[0] <= hours[1] * 1.00001);
+            Assert.Equal(lasting ?? load, load, (lasting ?? load) * 1e-4);
+        }
+
+        double Hour(string side, double load)
+        {
+            double time = Number(Result(side + "time of a batch")), rows = Number(Arithmetic(side + "time of a batch").Split(' ')[0]), busy = Number(Result(side + "computing"));
+            Assert.Equal(load * time / rows / 1e6, busy, busy * 1e-3);
+            string needed = Arithmetic(side + "needed");
+            Assert.StartsWith($"{Result(side + "computing").Split(' ')[0]} ÷ utilisation 0.5", needed, StringComparison.Ordinal);
+            Assert.InRange(Number(Result(side + "needed")), busy / 0.5 * 0.999, double.MaxValue);
+            double hour = Number(Result(side + "an hour")), sum = Arithmetic(side + "an hour").Split(" + ").Sum(part => Number(part.Split(' ')[0]) * Number(part.Split("× ")[1]));
+            Assert.Equal(hour, sum, hour * 1e-3);
+            Assert.StartsWith($"{Number(Result(side + "needed"))} ", Arithmetic(side + "an hour").Replace(",", "", StringComparison.Ordinal), StringComparison.Ordinal);
+            // Every line leads on to the files.
+            Assert.All(steps.Where(step => step.GetProperty("what").GetString() is { } what && what.StartsWith(side, StringComparison.Ordinal) && what[side.Length..] is "launch" or "computing" or "needed" or "an hour"),
+                step => Assert.NotEmpty(step.GetProperty("figures").EnumerateArray()));
+            Assert.Contains(steps.Single(step => step.GetProperty("what").GetString() == side + "needed").GetProperty("figures").EnumerateArray(), path => path.GetString()!.EndsWith("].utilisation", StringComparison.Ordinal));
+            return hour;
+        }
+
+        string Arithmetic(string what) => steps.Single(step => step.GetProperty("what").GetString() == what).GetProperty("arithmetic").GetString()!;
+        string Result(string what) => steps.Single(step => step.GetProperty("what").GetString() == what).GetProperty("result").GetString()!;
+        static double Number(string text) => double.Parse(text.Split(' ')[0].Replace(",", "", StringComparison.Ordinal), System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    [Fact]
+    public void Compare_ShowsLatencyAtTheBreakEvenLoad_AndThatItIsScoringAlone()
+    {
+        using var folder = new TestFolder();
+        string page = folder["compare.html"];
+        string[] arguments = ["cost", "compare", "--model", "card-fraud-sequence@1", "--devices", "nvidia-t4", "--tenure", "rented", "--html", page, "--price-age-max", Days];
+        string shown = RiskCommand.Run(arguments).Succeeded().Output, html = File.ReadAllText(page);
+        JsonElement even = Devices(RiskCommand.Run([.. arguments, "--json"]).Succeeded().Json.GetProperty("pairings")[0])[1].GetProperty("breakEvenLoad");
+
+        Assert.All([even.GetProperty("latencyMicros"), even.GetProperty("cpuLatencyMicros")], latency => Assert.InRange(latency.GetProperty("p99").GetDouble(), latency.GetProperty("p50").GetDouble(), 50_000));
+        string p50 = Digits(even.GetProperty("latencyMicros").GetProperty("p50").GetDouble());
+        Assert.Contains("p50, p99 there", shown, StringComparison.Ordinal);
+        Assert.Contains("scoring alone", shown, StringComparison.Ordinal);
+        Assert.Contains("p50, p99 at break-even", html, StringComparison.Ordinal);
+        Assert.All([shown, html], text => Assert.Contains(p50, text, StringComparison.Ordinal));
+        // The range of utilisation is told of, and moves it: fewer cores do as much where they may be busier.
+        Assert.True(even.GetProperty("valueAtLeastUtilisation").GetDouble() < even.GetProperty("value").GetDouble());
+        Assert.Contains("<td><code>$.machines[0].utilisation</code></td>", html, StringComparison.Ordinal);
+
+        static string Digits(double micros) => (micros >= 1000 ? micros / 1000 : micros) is var shown && shown >= 10
+            ? shown.ToString("0.#", System.Globalization.CultureInfo.InvariantCulture) : shown.ToString("0.###", System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    [Fact]
+    public void ModelInFewerBits_ThatNoCpuWasMeasuredWith_SaysWhatToCompareInstead()
+    {
+        RiskResult result = RiskCommand.Run("cost", "compare", "--model", "card-fraud-sequence@1-int8", "--price-age-max", Days);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("PROFILE_MISSING: ", result.Error, StringComparison.Ordinal);
+        Assert.Contains("--model card-fraud-sequence@1:", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -169,7 +239,7 @@ public sealed class CostTests(SharedRun run) : IClassFixture<SharedRun>
 
         JsonElement[] fleets = [.. plan.GetProperty("fleets").EnumerateArray()];
         double cpu = fleets.Where(fleet => fleet.GetProperty("device").GetString() == "cpu").Min(Money);
-        Assert.Contains(fleets, fleet => fleet.GetProperty("name").GetString() == "nvidia-a100 with CPU" && fleet.GetProperty("usedHours").GetInt32() == 0);
+        Assert.Contains(fleets, fleet => fleet.GetProperty("name").GetString() == "nvidia-a100 with CPU" && fleet.GetProperty("usedHours").GetInt32() == 0 && fleet.GetProperty("savingBy").GetString() is not "scaling down");
         JsonElement compared = Assert.Single(plan.GetProperty("boughtAndRented").EnumerateArray());
         Assert.Equal("nvidia-a100 only", compared.GetProperty("rented").GetString());
         Assert.True(compared.GetProperty("rentedMonthly").GetProperty("value").GetDouble() > 2 * cpu);
