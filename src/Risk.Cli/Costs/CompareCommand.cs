@@ -86,7 +86,7 @@ internal static class CompareCommand
         }
 
         output.WriteLine();
-        output.WriteLine($"For good from: the load from which the device costs no more than the CPU, at every load up to {Numbers.Short(BreakEven.LoadMax)} a second; first at: where it does so for the first time; there: at that load, expected figures (where it is never for good, at the first). Low and high: every price and time at that end.");
+        output.WriteLine($"For good from: the load from which the device costs no more than the CPU, at every load up to {Numbers.Short(BreakEven.LoadMax)} a second; first at: where it does so for the first time; its break-even load: the former, or where there is none the latter, by expected figures. Low and high: every price and time at that end.");
         output.WriteLine("p50 and p99 are of scoring alone, from a row's arrival to its score: not of a decision, which has its features, its record and its commit on top.");
         output.WriteLine(page is null ? "With --html FILE: the pictures, and the arithmetic line by line." : $"The pictures and the arithmetic: {page}");
     }
@@ -95,16 +95,37 @@ internal static class CompareCommand
     {
         output.WriteLine();
         output.WriteLine($"{pairing.Title}: {pairing.Machine.Name}, {pairing.Machine.Cores} cores, price {Numbers.Basis(pairing.Cpu.Basis.Price)}; upkeep (life, host, watts) {string.Join(", ", pairing.Devices.Select(d => Numbers.Basis(d.Basis.Upkeep)).Distinct())}.");
-        Table table = output.CreateTable("device", "price", "time", $"10⁻⁶ {currency} per 1,000", "scoring p50, p99", "first at/s", "for good from/s", "p50, p99 there", "the CPU's there", "cores shared");
+        Table table = output.CreateTable("device", "price", "time", $"10⁻⁶ {currency} per 1,000", "scoring p50, p99", "first at/s", "for good from/s", "cores shared");
         foreach (ComparedDevice row in pairing.Devices)
         {
             table.AddRow(
                 Markup.Escape($"{row.Name}{(row.Precision == PrecisionNotes.Full ? "" : $" {row.Precision}")}"), $"{Numbers.Basis(row.Basis.Price)}{string.Concat(row.Old.Where(price => price.What is "hourly" or "purchase").Select(price => $" {price.Date:yyyy-MM}"))}", Numbers.Basis(row.Basis.Time),
                 Numbers.Millionths(row.PerThousand), row.At is { } point ? Numbers.Latency(point.Latency) : "",
-                row.BreakEven is { } even ? Numbers.Load(even.Expected.First) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "",
-                row.AtBreakEven is { } there ? Numbers.Latency(there.Latency) : "", row.CpuAtBreakEven is { } cpu ? Numbers.Latency(cpu.Latency) : "", row.Shared is { } shared ? Numbers.Lasting(shared) : "");
+                row.BreakEven is { } even ? Numbers.Load(even.Expected.First) : "", row.BreakEven is { } lasting ? Numbers.Lasting(lasting) : "", row.Shared is { } shared ? Numbers.Lasting(shared) : "");
         }
 
+        Write(output, table);
+        ComparedDevice[] paying = [.. pairing.Accelerators.Where(row => row.AtBreakEven is not null)];
+        if (paying.Length == 0)
+        {
+            return;
+        }
+
+        Table there = output.CreateTable("at its break-even load", "load/s", "devices, batch", "scoring p50, p99 there", "the CPU's cores, batch", "the CPU's p50, p99 there");
+        foreach (ComparedDevice row in paying)
+        {
+            there.AddRow(
+                Markup.Escape(row.Name), $"{Numbers.Load(row.BreakEvenLoad)}{(row.BreakEven!.Expected.Lasting is null ? " (first, not for good)" : "")}", Run(row.AtBreakEven), row.AtBreakEven is { } point ? Numbers.Latency(point.Latency) : "",
+                Run(row.CpuAtBreakEven), row.CpuAtBreakEven is { } cpu ? Numbers.Latency(cpu.Latency) : "too slow");
+        }
+
+        Write(output, there);
+
+        static string Run(OperatingPoint? at) => at is { } point ? $"{Numbers.Of(point.DeviceCount)}, {point.Batch}" : "";
+    }
+
+    private static void Write(Output output, Table table)
+    {
         foreach (TableColumn column in table.Columns)
         {
             column.NoWrap();

@@ -143,7 +143,7 @@ public sealed class CostTests(SharedRun run) : IClassFixture<SharedRun>
 
         Assert.All([even.GetProperty("latencyMicros"), even.GetProperty("cpuLatencyMicros")], latency => Assert.InRange(latency.GetProperty("p99").GetDouble(), latency.GetProperty("p50").GetDouble(), 50_000));
         string p50 = Digits(even.GetProperty("latencyMicros").GetProperty("p50").GetDouble());
-        Assert.Contains("p50, p99 there", shown, StringComparison.Ordinal);
+        Assert.Contains("scoring p50, p99 there", shown, StringComparison.Ordinal);
         Assert.Contains("scoring alone", shown, StringComparison.Ordinal);
         Assert.Contains("p50, p99 at break-even", html, StringComparison.Ordinal);
         Assert.All([shown, html], text => Assert.Contains(p50, text, StringComparison.Ordinal));
