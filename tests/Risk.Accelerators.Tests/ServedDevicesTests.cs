@@ -49,6 +49,21 @@ public sealed class ServedDevicesTests : IDisposable
     }
 
     [Fact]
+    public async Task WithoutAnyPrices_TheProcessorDecidesAll_AndNothingHasACost()
+    {
+        await using (ServeHost host = await Start("cpu", "nvidia-t4", book: PriceBook.Unpriced("PRICE_INVALID: made up")))
+        {
+            await Post(host, Together);
+            Assert.Equal(0, host.Model.Devices[0].Statistics.Batches);
+            string metrics = ServeMetrics.Render(host);
+            Assert.Contains("risk_faults_total{code=\"PRICE_MISSING\"} 1\n", metrics, StringComparison.Ordinal);
+            Assert.Contains("risk_priced 0\n", metrics, StringComparison.Ordinal);
+            Assert.DoesNotContain("risk_cost_money_total", metrics, StringComparison.Ordinal);
+        }
+        Assert.All(Records("unpriced"), record => Assert.Equal((0, "", "cpu", default(Cost)), (record.Rung, record.Cause, record.Device, record.Cost)));
+    }
+
+    [Fact]
     public async Task LateDevice_IsHedged_TheRecordSaysSo_AndItTakesBatchesAgain()
     {
         using var driver = new ManualResetEventSlim(true); // reset: it keeps the run
@@ -121,7 +136,12 @@ public sealed class ServedDevicesTests : IDisposable
             await Until(host, "the device is back", () => device.Statistics is { Recoveries: 1, IsUp: true });
             long before = device.Statistics.Batches;
             await Until(host, "the device takes batches again", () => device.Statistics.Batches > before);
-            string metrics = ServeMetrics.Render(host);
+            string metrics = ServeMetrics.Render(host), labels = $"device=\"second\",execution_provider=\"{executionProvider}\"";
+            Assert.Contains($"risk_device_batch_rows_bucket{{{labels},le=\"64\"}} {device.Statistics.Batches}\n", metrics, StringComparison.Ordinal);
+            Assert.Contains($"risk_device_batch_rows_sum{{{labels}}} {device.Statistics.Rows}\n", metrics, StringComparison.Ordinal);
+            Assert.Contains($"nv_inference_request_failure{{model=\"card-fraud\",version=\"1\",{labels},reason=\"BACKEND\"}} {device.Statistics.FailedRows}\n", metrics, StringComparison.Ordinal);
+            Assert.Contains("nv_inference_request_failure{model=\"card-fraud\",version=\"1\",reason=\"REJECTED\"} 0\n", metrics, StringComparison.Ordinal);
+            Assert.Matches("nv_inference_request_duration_us\\{model=\"card-fraud\",version=\"1\"\\} [1-9]", metrics);
             foreach (string line in new[] { "risk_device_energy_joules_total{device=\"second\",part=\"idle\"}", "risk_device_cost_money_total{device=\"second\",part=\"waste\"}", "risk_device_cost_money_total{device=\"cpu\",part=\"active\"}", "nv_energy_consumption{device=\"second\"}", "risk_device_worth_running{device=\"second\"}" })
             {
                 Assert.Contains(line, metrics, StringComparison.Ordinal);
@@ -155,7 +175,7 @@ public sealed class ServedDevicesTests : IDisposable
         Assert.Equal(_sent, verified.RootElement.GetProperty("size").GetInt64());
     }
 
-    private async Task<ServeHost> Start(string provider, string prices, int? runMillisMax = null, double? deadlineMillis = null, Func<double?>? joules = null)
+    private async Task<ServeHost> Start(string provider, string prices, int? runMillisMax = null, double? deadlineMillis = null, Func<double?>? joules = null, PriceBook? book = null)
     {
         _ = SoftwareWebGpu.Missing; // first: it decides which runtime this process has
         var configuration = new ServeConfiguration
@@ -168,7 +188,7 @@ public sealed class ServedDevicesTests : IDisposable
             DeadlineMillis = deadlineMillis,
         };
         StreamFiles files = StreamFiles.Load(configuration.Stream);
-        (PriceBook prices0, MachinePrice machine) = PriceBookFile.LoadDefault();
+        (PriceBook prices0, MachinePrice machine) = book is null ? PriceBookFile.LoadDefault() : (book, book.DefaultMachine()!);
         KeyRing keys = KeyRing.OpenOrCreate(_folder);
         var options = new ServeOptions(configuration, files.Definition, ModelFiles.Load(files.Definition), keys, StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, _folder), null, prices0 with { AgeDaysMax = 1_000_000 }, machine, null)
         {

@@ -40,6 +40,7 @@ public sealed class DeviceDispatch
     private readonly DeviceState[] _states, _healthy;
     private readonly ReadOnlyMemory<byte>[] _causes;
     private readonly bool[] _isAway, _isLate, _isWorth, _isAside, _wasLate;
+    private readonly long[] _emptyAt; // when the balances reach 0 if nothing more comes
     private readonly Func<long>? _clock;
     private RouterLoad _load;
 
@@ -66,14 +67,15 @@ public sealed class DeviceDispatch
         _clock = clock;
         _isWorth = new bool[_states.Length];
         Array.Fill(_isWorth, true);
+        _emptyAt = [.. _states.Select((state, d) => _router.EmptyAtMicros(d, state))];
         _load = _router.CreateLoad();
     }
 
     public IReadOnlyList<RoutedDevice> Devices => _router.Devices;
     public StreamGrade Grade => _grade;
 
-    /// <summary>The device earns what it costs to be on, of late; the processor always does. Any thread may ask.</summary>
-    public bool IsWorthRunning(int device) => Volatile.Read(ref _isWorth[device]);
+    /// <summary>The device earns what it costs to be on, of late: a card that nobody uses stops doing so when its balance is spent, with or without batches. The processor always does. Any thread may ask.</summary>
+    public bool IsWorthRunning(int device, long nowMicros) => Volatile.Read(ref _isWorth[device]) && nowMicros < Volatile.Read(ref _emptyAt[device]);
 
     /// <summary>Who takes the next rows of a batch, and how many of them.</summary>
     /// <param name="count">Rows that are left, 1 or more.</param>
@@ -130,12 +132,17 @@ public sealed class DeviceDispatch
 
     private void Account(in DispatchStep step, long nowMicros)
     {
+        for (int d = 1; d < _states.Length; d++)
+        {
+            if (!IsWorthRunning(d, nowMicros)) { Volatile.Write(ref _isWorth[d], false); }
+        }
         _router.Account(step.Route, step.Queue, _states, ref _load, nowMicros);
         for (int d = 1; d < _states.Length; d++)
         {
             if (_router.PowerAdvice(d, ref _states[d], isQueueEmpty: true, nowMicros) == false) { Volatile.Write(ref _isWorth[d], false); }
             // Once it would not have paid, it must have earned a start before it is said to pay again.
             else if (_states[d].Balance >= _router.SwitchBalance(d)) { Volatile.Write(ref _isWorth[d], true); }
+            Volatile.Write(ref _emptyAt[d], _router.EmptyAtMicros(d, _states[d]));
         }
     }
 

@@ -235,6 +235,10 @@ public sealed class DeviceRouter
         return (state.Losses == 0 || nowMicros >= state.RetryAtMicros) && state.Balance >= SwitchPico(routed) ? true : null;
     }
 
+    /// <summary>When its balance is spent if nothing more comes, and so when <see cref="PowerAdvice"/> will be to switch it off; <see cref="long.MaxValue"/> for never.</summary>
+    public long EmptyAtMicros(int device, in DeviceState state) =>
+        _devices[device].OnPicoPerMicro > 0 ? Math.Max(state.ReadyAtMicros, state.BalancedAtMicros + (long)Math.Min(state.Balance / _devices[device].OnPicoPerMicro, long.MaxValue / 4)) : long.MaxValue;
+
     /// <summary>Takes the advice. A device that is switched off finishes what it computes and gets nothing more.</summary>
     public void Switch(int device, ref DeviceState state, bool on, long nowMicros)
     {

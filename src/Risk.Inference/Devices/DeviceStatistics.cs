@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Numerics;
 using Risk.Core.Costs;
 
 namespace Risk.Inference.Devices;
@@ -10,8 +11,9 @@ public sealed class DeviceStatistics
 
     private readonly Lock _gate = new();
     private DeviceUse _use;
+    private readonly long[] _batchesBySize = new long[BatchSizes.Count];
     private long _restTicks; // of the runs so far, what is less than a microsecond
-    private long _batches, _rows, _failures, _losses, _hangs, _recoveries, _hedges, _hedgesLost, _setAsides, _requestMicros;
+    private long _batches, _rows, _failures, _failedRows, _losses, _hangs, _recoveries, _hedges, _hedgesLost, _setAsides, _requestMicros;
     private volatile int _lastBatch;
     private volatile bool _isUp = true, _isWarmingUp;
 
@@ -50,6 +52,21 @@ public sealed class DeviceStatistics
 
     /// <summary>Times that it got no work for a while, because it was late with too many batches in a row.</summary>
     public long SetAsides => Volatile.Read(ref _setAsides);
+
+    /// <summary>Rows of batches that the device was asked for and that came to nothing there.</summary>
+    public long FailedRows => Volatile.Read(ref _failedRows);
+
+    /// <summary>Rows up to which <see cref="BatchesUpTo"/> counts: powers of two, to the largest batch that there is.</summary>
+    public static IReadOnlyList<int> BatchSizes { get; } = [.. Enumerable.Range(0, 14).Select(power => 1 << power)];
+
+    /// <summary>Of <see cref="Batches"/>, those of at most so many rows, for each of <see cref="BatchSizes"/>.</summary>
+    public long[] BatchesUpTo()
+    {
+        var counts = new long[BatchSizes.Count];
+        lock (_gate) { _batchesBySize.CopyTo(counts, 0); }
+        for (int i = 1; i < counts.Length; i++) { counts[i] += counts[i - 1]; }
+        return counts;
+    }
 
     /// <summary>Rows of the last batch.</summary>
     public int LastBatch => _lastBatch;
@@ -90,8 +107,13 @@ public sealed class DeviceStatistics
                 _rows += rows;
                 _batches++;
                 _lastBatch = rows;
+                _batchesBySize[Math.Min(BitOperations.Log2(((uint)Math.Max(1, rows) * 2) - 1), _batchesBySize.Length - 1)]++;
             }
-            else if (fate == RunFate.Failed) { _failures++; }
+            else if (fate == RunFate.Failed)
+            {
+                _failures++;
+                _failedRows += rows;
+            }
         }
     }
 

@@ -10,7 +10,11 @@ namespace Risk.Service.Serving;
 /// <summary>
 /// What each device does, under our names and under those of Triton, for dashboards that know them
 /// (https://github.com/triton-inference-server/server/blob/main/docs/user_guide/metrics.md). As in Triton, durations are
-/// those that requests saw: a batch of ten rows that took 1 ms adds 10 ms.
+/// those that requests saw: a batch of ten rows that took 1 ms adds 10 ms. A request is a transaction's row.
+/// <para>Left out, because a live run is not taken apart: <c>nv_inference_compute_input_duration_us</c> and
+/// <c>nv_inference_compute_output_duration_us</c>; moving rows to a device and scores back is in
+/// <c>nv_inference_compute_infer_duration_us</c>, and <c>risk accelerators measure</c> tells the host's part of it apart. Of the
+/// energy, <c>nv_energy_consumption</c> counts what the ledger does, at the site's meter.</para>
 /// </summary>
 internal static class DeviceMetrics
 {
@@ -22,7 +26,8 @@ internal static class DeviceMetrics
             [.. host.Model.Scorers.Select(s => ($"device=\"{s.Device}\",execution_provider=\"{s.ExecutionProvider}\"", s.Statistics))];
         ServeMetrics.Gauge(text, "risk_device_up", "1 while the device takes batches.", devices.Select(d => (d.Labels, d.Of.IsUp ? 1.0 : 0.0)));
         ServeMetrics.Gauge(text, "risk_device_batch_size", "Rows of the device's last batch.", devices.Select(d => (d.Labels, (double)d.Of.LastBatch)));
-        ServeMetrics.Gauge(text, "risk_device_queue_batches", "Batches that wait for a device.", [("", host.Pipeline.Waiting)]);
+        Batches(text, devices);
+        ServeMetrics.Gauge(text, "risk_device_queue_batches", "Batches on their way through the process. No label of a device: there is one queue before all of them, and a batch gets its device when its turn comes.", [("", host.Pipeline.Waiting)]);
         Counter(text, "risk_device_compute_seconds_total", "Time in calls that were scored.", devices.Select(d => (d.Labels, d.Of.ComputeMicros / 1e6)));
         Counter(text, "risk_device_failed_seconds_total", "Time in calls that came to nothing.", devices.Select(d => (d.Labels, d.Of.FailedMicros / 1e6)));
         Counter(text, "risk_device_failures_total", "Batches offered that came to nothing.", devices.Select(d => (d.Labels, (double)d.Of.Failures)));
@@ -33,16 +38,39 @@ internal static class DeviceMetrics
             devices.SelectMany(d => new[] { ($"{d.Labels},outcome=\"lost\"", (double)d.Of.HedgesLost), ($"{d.Labels},outcome=\"answered\"", (double)(d.Of.Hedges - d.Of.HedgesLost)) }));
         Counter(text, "risk_device_set_asides_total", "Times that the device got no work for a while, because it was late with too many batches in a row.", devices.Select(d => (d.Labels, (double)d.Of.SetAsides)));
         Counter(text, "nv_inference_request_success", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
+        // As Triton: rejected before it was a row of a batch, or failed where it ran.
+        Counter(text, "nv_inference_request_failure", "Requests that failed. REJECTED: turned away by this process, or not answered by their deadline. BACKEND: rows that a device came to nothing with; they were scored elsewhere, or decided by rules, unless the records say otherwise.",
+        [
+            ($"{model},reason=\"REJECTED\"", host.Counters.Read("risk_faults_total", "code=\"OVERLOAD\"") + host.Counters.Read("risk_faults_total", "code=\"DEADLINE_EXCEEDED\"")),
+            .. devices.Select(d => ($"{model},{d.Labels},reason=\"BACKEND\"", (double)d.Of.FailedRows)),
+        ]);
         Counter(text, "nv_inference_count", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
         Counter(text, "nv_inference_exec_count", "Batches scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Batches)));
         Counter(text, "nv_inference_compute_infer_duration_us", "Time in the model, summed over the rows.", devices.Select(d => ($"{model},{d.Labels}", Math.Floor(d.Of.RequestMicros))));
+        LatencyHistogram total = host.Pipeline.Latencies.Total;
+        Counter(text, "nv_inference_request_duration_us", "From the arrival of a transaction to its durable decision, which is more than scoring.", [(model, Math.Floor(total.Mean * total.Count))]);
         LatencyHistogram waits = host.Pipeline.Latencies[StageLatencies.Names[0]];
         Counter(text, "nv_inference_queue_duration_us", "Time that transactions waited for their batch to close.", [(model, Math.Floor(waits.Mean * waits.Count))]);
         if (costs.IsPriced) { Costs(text, costs); }
-        if (host.Routes.Dispatch is { } dispatch)
+        if (host.Model.Devices.Count > 0)
         {
-            ServeMetrics.Gauge(text, "risk_device_worth_running", "0 while the device earns less than it costs to be on, by the router's balance: it should be switched off.",
-                dispatch.Devices.Select((d, i) => ($"device=\"{d.Name}\"", dispatch.IsWorthRunning(i) ? 1.0 : 0.0)));
+            long now = host.Clock.NowMicros;
+            ServeMetrics.Gauge(text, "risk_device_worth_running", "0 while the device earns less than it costs to be on, by the router's balance up to now: it should be switched off. Nothing with routing.order 'configured': devices are not compared then, so nobody knows what one saves.",
+                host.Routes.Dispatch is not { } dispatch ? [] : dispatch.Devices.Select((d, i) => ($"device=\"{d.Name}\"", dispatch.IsWorthRunning(i, now) ? 1.0 : 0.0)));
+        }
+    }
+
+    private static void Batches(StringBuilder text, (string Labels, DeviceStatistics Of)[] devices)
+    {
+        const string name = "risk_device_batch_rows";
+        ServeMetrics.Head(text, name, "histogram", "Rows of the batches that the device scored.");
+        foreach ((string labels, DeviceStatistics of) in devices)
+        {
+            long[] counts = of.BatchesUpTo();
+            for (int i = 0; i < counts.Length; i++) { ServeMetrics.Line(text, $"{name}_bucket", $"{labels},le=\"{DeviceStatistics.BatchSizes[i]}\"", counts[i]); }
+            ServeMetrics.Line(text, $"{name}_bucket", $"{labels},le=\"+Inf\"", counts[^1]);
+            ServeMetrics.Line(text, $"{name}_sum", labels, of.Rows);
+            ServeMetrics.Line(text, $"{name}_count", labels, counts[^1]);
         }
     }
 

@@ -291,14 +291,31 @@ public sealed class DeviceDispatchTests : IDisposable
     {
         DeviceDispatch dispatch = _ladder.Dispatch!;
         Score(60, Start);
-        Assert.True(dispatch.IsWorthRunning(1));
+        Assert.True(dispatch.IsWorthRunning(1, Start));
         Score(1, Start + Day);
-        Assert.False(dispatch.IsWorthRunning(1));
-        Assert.True(dispatch.IsWorthRunning(0));
+        Assert.False(dispatch.IsWorthRunning(1, Start + Day));
+        Assert.True(dispatch.IsWorthRunning(0, Start + Day));
         Score(60, Start + Day + 1);
-        Assert.False(dispatch.IsWorthRunning(1));
-        for (int i = 0; i < 20_000 && !dispatch.IsWorthRunning(1); i++) { Score(448, Start + Day + 2); }
-        Assert.True(dispatch.IsWorthRunning(1));
+        Assert.False(dispatch.IsWorthRunning(1, Start + Day + 1));
+        for (int i = 0; i < 20_000 && !dispatch.IsWorthRunning(1, Start + Day + 2); i++) { Score(448, Start + Day + 2); }
+        Assert.True(dispatch.IsWorthRunning(1, Start + Day + 2));
+    }
+
+    [Fact]
+    public void CardThatNobodyUses_IsNotWorthRunning_OnceItsStartsAreSpent_ThoughNoBatchTellsOfIt()
+    {
+        DeviceDispatch dispatch = _ladder.Dispatch!;
+        // It begins with what three starts of a second cost, and costs the same a second.
+        Assert.True(dispatch.IsWorthRunning(1, Start + 2_900_000));
+        Assert.False(dispatch.IsWorthRunning(1, Start + 3_100_000));
+        Assert.True(dispatch.IsWorthRunning(0, Start + Day));
+        // Whoever asks changes nothing; a batch in time puts it off, one that comes later does not take it back.
+        Assert.True(dispatch.IsWorthRunning(1, Start + 2_900_000));
+        for (int i = 0; i < 2_500; i++) { Score(448, Start + 2_000_000); }
+        Assert.True(dispatch.IsWorthRunning(1, Start + 4_900_000));
+        Assert.False(dispatch.IsWorthRunning(1, Start + 5_100_000));
+        Score(60, Start + 5_100_000);
+        Assert.False(dispatch.IsWorthRunning(1, Start + 5_100_001));
     }
 
     [Fact]
