@@ -30,8 +30,10 @@ public sealed class AcceleratorDeviceTests : IDisposable
     public void LibraryThatDoesNotLoad_IsNamed()
     {
         string path = Path.Combine(_folder, "libbroken.so");
-        File.WriteAllText(path, "no library at all");
-        Assert.Contains("does not load", Refused(With(path), DeviceCodes.Library).Reason, StringComparison.Ordinal);
+        File.WriteAllText(path, string.Join(' ', Enumerable.Repeat("no library at all", 10)));
+        Assert.Contains($"{path} does not load: invalid ELF header", Refused(With(path), DeviceCodes.Library).Reason, StringComparison.Ordinal);
+        File.WriteAllText(path, "");
+        Assert.Contains($"{path} does not load: file too short", Refused(With(path), DeviceCodes.Library).Reason, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -44,6 +46,10 @@ public sealed class AcceleratorDeviceTests : IDisposable
         Assert.Contains("does not register", Refused(With(plugin), DeviceCodes.Library).Reason, StringComparison.Ordinal);
         Assert.Contains("neither CreateEpFactories", Refused(With(old), DeviceCodes.Library).Reason, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void DeviceThatIsNotThere_IsSetBesideThoseThatAre() =>
+        Assert.Matches("has no device 7; it offers 0 \\(.+\\)", Refused(AcceleratorConfiguration.Named("cpu") with { Device = 7 }, DeviceCodes.Missing).Reason);
 
     [Fact]
     public void LibraryThatIsSomethingElse_IsNamed() =>

@@ -101,7 +101,9 @@ public sealed record PriceBook(
     /// every record says so (<see cref="CostLedger.Unpriced"/>). It has one machine, which stands for whichever it is.
     /// </summary>
     /// <param name="why">Begins with the stable code.</param>
-    public static PriceBook Unpriced(string why) => new("none", 0, "", default, One, [new MachinePrice("", Tenure.Rented, 1, default, One, default, default, default, One, default)], default) { WhyUnpriced = why };
+    public static PriceBook Unpriced(string why) => new("none", 0, "", Zero, One, [new MachinePrice("", Tenure.Rented, 1, Zero, One, Zero, Zero, Zero, One, Zero)], default) { WhyUnpriced = why };
+
+    private static PriceFigure Zero => One with { Value = 0, Low = 0, High = 0, Unit = "" };
 
     private static PriceFigure One => new(1, 1, 1, "1", "", default, FigureBasis.Assumed);
 

@@ -151,7 +151,7 @@ public sealed class AcceleratorDevice
         _ => executionProvider.Replace("ExecutionProvider", "", StringComparison.Ordinal),
     };
 
-    private static string Describe(ReadyProfile profile, OrtEpDevice? device, int index)
+    internal static string Describe(ReadyProfile profile, OrtEpDevice? device, int index)
     {
         // On Linux ONNX Runtime knows a card by its number on the bus alone; prices and data sheets go by its name.
         if (IsNvidia(profile) && NvidiaDevice.Description(index) is { Length: > 0 } card) { return card; }

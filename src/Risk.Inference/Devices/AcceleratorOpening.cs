@@ -139,7 +139,7 @@ internal static class AcceleratorOpening
         }
         // What is built into the runtime need not announce its devices; opening a session tells.
         if (offered.Length == 0 && OrtEnv.Instance().GetAvailableProviders().Contains(profile.ExecutionProvider)) { return true; }
-        refusal = offered.Length > 0 ? new DeviceRefusal(configuration.Name, DeviceCodes.Missing, $"{profile.ExecutionProvider} offers {offered.Length} devices; device {configuration.Device} (counted from 0) is none of them")
+        refusal = offered.Length > 0 ? new DeviceRefusal(configuration.Name, DeviceCodes.Missing, $"{profile.ExecutionProvider} has no device {configuration.Device}; it offers {string.Join(", ", offered.Select((d, i) => $"{i} ({AcceleratorDevice.Describe(profile, d, i)})"))}")
             : library is not null ? new DeviceRefusal(configuration.Name, DeviceCodes.Missing, $"{library} is loaded, but {profile.ExecutionProvider} finds no device{Others(library)}{Advice(profile)}")
             : new DeviceRefusal(configuration.Name, DeviceCodes.Library, $"ONNX Runtime {AcceleratorDevice.RuntimeVersion} here has no {profile.ExecutionProvider}: {profile.HowTo}{Advice(profile)}");
         return false;

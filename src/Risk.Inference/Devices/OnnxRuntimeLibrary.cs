@@ -104,17 +104,16 @@ public static class OnnxRuntimeLibrary
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
             handle = 0;
-            // The loader's own words name the library that is missing; what .NET adds is advice on search paths.
-            whyNot = e.Message.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.Length > 0) is { } first
-                ? first.Replace("Unable to load shared library ", "", StringComparison.Ordinal).Split(" or one of its dependencies. ")[0] + Detail(e.Message)
-                : "the loader does not say why";
+            whyNot = LoaderWords(e.Message, path);
             return false;
         }
     }
 
-    private static string Detail(string message)
+    /// <summary>The loader's own words, which say what is wrong or name the library that is missing; what .NET puts before them is advice on tools.</summary>
+    private static string LoaderWords(string message, string path)
     {
-        string? line = message.Split('\n').Select(l => l.Trim()).FirstOrDefault(l => l.Contains(".so", StringComparison.Ordinal) && l.Contains(": ", StringComparison.Ordinal) && !l.StartsWith("Unable", StringComparison.Ordinal));
-        return line is null ? "" : $" ({line})";
+        string[] lines = [.. message.Split('\n').Select(line => line.Trim()).Where(line => line.Length > 0)];
+        string? said = lines.Skip(1).FirstOrDefault(line => line.Contains(": ", StringComparison.Ordinal)) ?? lines.FirstOrDefault();
+        return said is null ? "the loader does not say why" : said.StartsWith($"{path}: ", StringComparison.Ordinal) ? said[(path.Length + 2)..] : said;
     }
 }
