@@ -52,7 +52,7 @@ internal static class PriceBookFile
         if (book is null || found is null)
         {
             PriceBook unpriced = PriceBook.Unpriced($"{errors[0].Code}: {Sentence(errors[0])}");
-            return new EnginePrices(unpriced, unpriced.DefaultMachine()!, [.. errors.Select(e => (e.Code, $"{Sentence(e)}; decisions are made and carry no cost (method unpriced) until it is mended and the engine started again"))]);
+            return new EnginePrices(unpriced, unpriced.DefaultMachine()!, [.. errors.Concat(deviceErrors).Select(e => (e.Code, $"{Sentence(e)}; decisions are made and carry no cost (method unpriced) until it is mended and the engine started again"))]);
         }
         List<DefinitionError> stale = [];
         book.RequireFreshMachine(found, today, null, stale);

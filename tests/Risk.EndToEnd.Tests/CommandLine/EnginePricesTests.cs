@@ -38,7 +38,6 @@ public sealed class EnginePricesTests : IDisposable
             json["machines"]![0]!["name"] = "own-blade";
             json["machines"]![0]!["hourly"]!["unit"] = "CHF/h";
             json["devices"] = new JsonArray();
-            json["currencies"] = new JsonArray();
         }, "EUR", "CHF");
 
         JsonElement cost = Demo("--prices", book, "--machine", "own-blade").Json.GetProperty("cost");
