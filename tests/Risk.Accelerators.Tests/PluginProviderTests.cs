@@ -40,7 +40,7 @@ public sealed class PluginProviderTests : IDisposable
 
     [PluginFact]
     public void DeviceThatTheLibraryLacks_IsNamed() =>
-        Assert.Contains("offers 1 devices; device 1", Refused(PluginLibrary.Configuration(PluginLibrary.OnHost) with { Device = 1 }).Reason, StringComparison.Ordinal);
+        Assert.Contains("has no device 1; it offers 0 (", Refused(PluginLibrary.Configuration(PluginLibrary.OnHost) with { Device = 1 }).Reason, StringComparison.Ordinal);
 
     [PluginFact]
     public void AnotherLibraryWithAProviderOfTheSameName_IsTheOneThatComputes()
