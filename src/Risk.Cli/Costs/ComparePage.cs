@@ -97,7 +97,7 @@ internal static class ComparePage
 
     private static string AtBreakEven(ComparedDevice row) => row.BreakEven is null ? ""
         : row is not { BreakEvenLoad: { } load, AtBreakEven: { } there } ? "never"
-        : $"{Numbers.Latency(there.Latency).Replace(", ", "<br>", StringComparison.Ordinal)}<br><span class=\"m\">at {Numbers.Load(load)}; the CPU {(row.CpuAtBreakEven is { } cpu ? Numbers.Latency(cpu.Latency) : "too slow")}</span>";
+        : $"{Numbers.Latency(there.Latency).Replace(", ", "<br>", StringComparison.Ordinal)}<br><span class=\"m\">at {Numbers.Load(load)}<br>CPU {(row.CpuAtBreakEven is { } cpu ? Numbers.Latency(cpu.Latency).Replace(", ", ",<br>", StringComparison.Ordinal) : "too slow")}</span>";
 
     private static string Range(Estimate? estimate) => estimate is { } e ? $"{Numbers.Of(e.Value)}<br><span class=\"m\">{Numbers.Of(e.Low)} – {Numbers.Of(e.High)}</span>" : "too slow";
 
