@@ -21,9 +21,11 @@ internal static class ChallengerFiles
         [.. Distinct(names, "--challenger").Select(name =>
         {
             (StreamDefinition definition, ModelBundle bundle) = Load(name, champion);
-            string own = DirectoryOf(directory, name);
+            string own = DirectoryOf(directory, name), snapshots = Path.Combine(own, "snapshots");
+            // A new log in an old directory must not meet the state of another one.
+            if (!Directory.Exists(Path.Combine(own, "log")) && Directory.Exists(snapshots)) { Directory.Delete(snapshots, recursive: true); }
             var options = new DecisionLogOptions { Origin = OriginOf(champion, name), KeySeed = keys.LogSeed };
-            return new ChallengerOptions(NameOf(name), definition, bundle, own, _ => FileDecisionLog.Open(own, options), _ => new SnapshotStore(Path.Combine(own, "snapshots")));
+            return new ChallengerOptions(NameOf(name), definition, bundle, own, _ => FileDecisionLog.Open(own, options), _ => new SnapshotStore(snapshots));
         })];
 
     /// <summary>Of a serving process: a store of its own beside the champion's, a log a partition.</summary>
@@ -44,13 +46,15 @@ internal static class ChallengerFiles
     public static IReadOnlyList<(string Name, string Directory)> Of(string directory)
     {
         string root = LogFolder.Find(directory).Root, partition = Path.GetFileName(Path.GetFullPath(root));
-        bool isPartition = partition.All(char.IsAsciiDigit);
+        bool isPartition = !Directory.Exists(Path.Combine(root, Folder)) && partition.All(char.IsAsciiDigit);
         string folder = Path.GetRelativePath(Directory.GetCurrentDirectory(), Path.GetFullPath(Path.Combine(isPartition ? Path.Combine(root, "..") : root, Folder)));
         return !Directory.Exists(folder) ? [] : [.. Directory.GetDirectories(folder).Order(StringComparer.Ordinal).Select(own => (Path.GetFileName(own), isPartition ? Path.Combine(own, partition) : own))];
     }
 
     private static IReadOnlyList<string> Distinct(IReadOnlyList<string> names, string where) =>
-        names.GroupBy(NameOf).FirstOrDefault(g => g.Count() > 1) is { } twice ? throw CommandFailure.BadInput("USAGE", $"{where}: '{twice.Key}' stands there twice") : names;
+        names.FirstOrDefault(n => NameOf(n) is not { Length: > 0 } name || name[0] == '.' || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' or '@')) is { } wrong
+            ? throw CommandFailure.BadInput("USAGE", $"{where}: '{wrong}' can name no challenger: its folder's name, or name@version, has letters, digits, dots, underscores, hyphens and no dot in front")
+        : names.GroupBy(NameOf).FirstOrDefault(g => g.Count() > 1) is { } twice ? throw CommandFailure.BadInput("USAGE", $"{where}: '{twice.Key}' stands there twice") : names;
 
     /// <summary>A stream's own name where its folder was given.</summary>
     private static string NameOf(string name) => Path.GetFileName(Path.TrimEndingDirectorySeparator(name));

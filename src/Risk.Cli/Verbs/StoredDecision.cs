@@ -40,8 +40,22 @@ internal sealed record StoredDecision(string Directory, long Sequence, byte[] En
     /// <summary>What the challengers of a run said of an event, as far as they have come; see <see cref="ChallengerFiles.Of"/>.</summary>
     public static IReadOnlyList<(string Name, StoredDecision Decision)> OfChallengers(VerbContext context, string directory, string eventId) =>
         [.. ChallengerFiles.Of(directory)
-            .Select(own => (own.Name, Decision: File.Exists(LogFolder.Find(own.Directory).Checkpoint) ? FindOrNull(context, own.Directory, eventId, out _) : null))
+            .Select(own => (own.Name, Decision: OfChallenger(context, own.Directory, eventId)))
             .Where(found => found.Decision is not null).Select(found => (found.Name, found.Decision!))];
+
+    /// <summary>Null also where its log is damaged: that is told when it is looked at itself.</summary>
+    private static StoredDecision? OfChallenger(VerbContext context, string directory, string eventId)
+    {
+        try
+        {
+            return File.Exists(LogFolder.Find(directory).Checkpoint) && Locate(context, directory, eventId) is { } place ? FindOrNull(context, directory, $"#{place}", out _) : null;
+        }
+        catch (DecisionLogException e)
+        {
+            context.Output.Note($"{e.Code}: the challenger's log in {directory} cannot be read: ./risk verify {directory}");
+            return null;
+        }
+    }
 
     private static StoredDecision? FindOrNull(VerbContext context, string directory, string id, out long records)
     {

@@ -53,7 +53,7 @@ public sealed unsafe class FeatureEngine
         _labels = labels;
         _grace = Math.Max(catalog.Schema.Grace, _scope.Skew);
         _calendar = new Calendar(catalog.Zone);
-        var indexed = catalog.Features.Select((f, i) => (Feature: f, Output: i)).Where(f => _scope.Given?.Has(f.Output) != true).ToArray();
+        var indexed = catalog.Features.Select((f, i) => (Feature: f, Output: i)).Where(f => IsBuilt(f.Feature, f.Output)).ToArray();
         _stateless = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Field or FeatureSource.Calendar).Select(f => f.Feature)];
         _statelessOutput = [.. indexed.Where(f => f.Feature.Source is FeatureSource.Field or FeatureSource.Calendar).Select(f => f.Output)];
         // Derived from features of several owners: only the subject's shard has them all.
@@ -72,6 +72,9 @@ public sealed unsafe class FeatureEngine
         _filterFlags = new long[_plans.Length];
         _event = _arena.CutZeroed(Math.Max(1, _plans.Select(p => 1 + p.EventNumbers.Length + p.EventKeys.Length).DefaultIfEmpty(1).Max()));
     }
+
+    // What is read off the transaction itself is cheap, and filters want it also where a view is not at hand.
+    private bool IsBuilt(FeatureDefinition feature, int output) => _scope.Given?.Has(output) != true || feature.Source is FeatureSource.Field or FeatureSource.Calendar;
 
     public FeatureCatalog Catalog => _catalog;
     public int FeatureCount => _catalog.Count;

@@ -53,6 +53,7 @@ internal sealed class ScoringPipeline : IDisposable
     public ScoringPipeline(int batches, Func<ScoringBatch> create, IPipelineHost host, CostLedger ledger, EngineClock clock, bool isReproducible, Func<long>? beside = null)
     {
         _beside = beside;
+        _besideBefore = beside?.Invoke() ?? 0;
         _host = host;
         _ledger = ledger;
         _clock = clock;
@@ -194,11 +195,13 @@ internal sealed class ScoringPipeline : IDisposable
     private Cost ChargeTime(int decisions)
     {
         if (_ledger.Method == CostMethod.Modelled) { return _ledger.Charge(decisions); }
-        long beside = _beside?.Invoke() ?? 0;
+        long beside = (_beside?.Invoke() ?? 0) - _besideBefore;
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
-        long now = _clock.NowMicros;
-        Cost cost = _ledger.Charge(Math.Max(0, (long)(cpu - _cpuBefore).TotalMicroseconds), Math.Max(0, now - _wallBefore), decisions, Math.Max(0, beside - _besideBefore));
-        (_cpuBefore, _wallBefore, _besideBefore) = (cpu, now, beside);
+        long now = _clock.NowMicros, micros = Math.Max(0, (long)(cpu - _cpuBefore).TotalMicroseconds);
+        // The process' clock may tick more coarsely than a thread's: what is ahead of it is left out next time.
+        beside = Math.Clamp(beside, 0, micros);
+        Cost cost = _ledger.Charge(micros, Math.Max(0, now - _wallBefore), decisions, beside);
+        (_cpuBefore, _wallBefore, _besideBefore) = (cpu, now, _besideBefore + beside);
         return cost;
     }
 

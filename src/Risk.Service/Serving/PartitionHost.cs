@@ -70,6 +70,9 @@ internal sealed class PartitionHost
     }
 
     public int Partition { get; }
+
+    /// <summary>Told of a shard that is served no more: it is about to be closed.</summary>
+    public Action<Shard>? Detached { get; init; }
     public PartitionState State { get; private set; }
 
     /// <summary>Code and sentence of what keeps the partition from being served; null while nothing does.</summary>
@@ -269,10 +272,12 @@ internal sealed class PartitionHost
     private void Detach()
     {
         if (_open is { } open) { Send(open); }
+        Shard? shard = _shard;
         _shard = null;
         _isSourceOpen = false;
         TakeoverSeconds = null;
         State = PartitionState.Opening;
+        if (shard is not null) { Detached?.Invoke(shard); }
     }
 
     private static async Task Release(Shard shard)

@@ -250,10 +250,10 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         if (_http is not null) { await _http.DisposeAsync(); }
         _stop.Cancel();
         if (_ticker.IsAlive) { _ticker.Join(); }
-        // Behind the partitions: they leave what a challenger has not read yet to the next process.
-        _challengers.ForEach(c => c.Dispose());
         _pipeline.Dispose();
         await _costs.DisposeAsync();
+        // What a challenger has not read yet is left to the next process.
+        _challengers.ForEach(c => c.Dispose());
         foreach (LiveCosts costs in _challengerCosts) { await costs.DisposeAsync(); }
         _kafka?.Dispose();
         _model.Dispose();
@@ -267,14 +267,13 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
 
     /// <summary>This process owns the partition from now on.</summary>
     internal void Take(int partition) =>
-        _partitions[partition] = new PartitionHost(partition, Open, Opened, _pipeline, _batches, CreateParser(), Clock, Counters);
+        _partitions[partition] = new PartitionHost(partition, Open, Opened, _pipeline, _batches, CreateParser(), Clock, Counters) { Detached = shard => _challengers.ForEach(c => c.Leave(shard)) };
 
     internal void Give(int partition, bool drain)
     {
         PartitionHost? host = _partitions[partition];
         _partitions[partition] = null;
         if (host is null) { return; }
-        if (host.Shard is { } given) { _challengers.ForEach(c => c.Leave(given)); }
         host.Close(drain, shard =>
         {
             _kafka?.Drain(shard);
@@ -326,7 +325,7 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
         if (shard.Owner is not null) { _ = Task.Run(() => _entities!.Rebuild(partition, shard, _stop.Token)); }
         _kafka?.Begin(shard, _options.Store);
         _challengers.ForEach(c => c.Follow(shard));
-        // Given away meanwhile: then nobody else tells them.
+        // Detached meanwhile, before they followed it.
         if (partition.Shard != shard) { _challengers.ForEach(c => c.Leave(shard)); }
     }
 
@@ -362,7 +361,6 @@ public sealed class ServeHost : IPipelineHost, IAsyncDisposable
     void IPipelineHost.Failed(Shard shard, Exception failure)
     {
         _kafka?.Hold(shard.Partition);
-        _challengers.ForEach(c => c.Leave(shard));
         // Two activations that open a managed partition in turn would fence each other for ever: the one that lost goes.
         if (_options.Fenced is { } fenced && failure is DecisionLogException { Code: LogCodes.Fenced })
         {

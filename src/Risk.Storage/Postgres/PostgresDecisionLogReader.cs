@@ -118,6 +118,9 @@ internal sealed class PostgresDecisionLogReader : IDecisionLogReader
     {
         _rows?.Dispose();
         _rows = null;
+        // Between pages it may rest for long: the connection is others' meanwhile.
+        _connection?.Dispose();
+        _connection = null;
     }
 
     private int Copy(int column, ref byte[] to)

@@ -3,12 +3,14 @@ using System.Runtime.InteropServices;
 namespace Risk.Service.Engine.Challengers;
 
 /// <summary>
-/// The processor time of one thread, and its place behind all others: on Linux a thread of the lowest priority (nice 19) gets what the
-/// others leave. .NET's own thread priorities do nothing there. Elsewhere time reads as 0 and the priority stays.
+/// The processor time of one thread, and its place behind all others: on Linux a thread of nice 10 gets a tenth of what
+/// another gets where both want the core. Not less, for what it holds for a moment (the log's gate, a collection's safe point) others wait
+/// for. Threads inherit it, so the thread must start none that others use. .NET's own thread priorities do nothing there.
+/// Elsewhere time reads as 0 and the priority stays.
 /// </summary>
 internal sealed partial class BackgroundThread
 {
-    private const int ThreadsOfProcess = 0, Lowest = 19; // PRIO_PROCESS; of the calling thread with who = 0, setpriority(2)
+    private const int ThreadsOfProcess = 0, Low = 10; // PRIO_PROCESS; of the calling thread with who = 0, setpriority(2)
 
     private int _clock;
     private bool _isRunning;
@@ -18,8 +20,15 @@ internal sealed partial class BackgroundThread
     public void Begin()
     {
         if (!OperatingSystem.IsLinux()) { return; }
-        _ = setpriority(ThreadsOfProcess, 0, Lowest);
-        Volatile.Write(ref _isRunning, pthread_getcpuclockid(pthread_self(), out _clock) == 0);
+        try
+        {
+            _ = setpriority(ThreadsOfProcess, 0, Low);
+            Volatile.Write(ref _isRunning, pthread_getcpuclockid(pthread_self(), out _clock) == 0);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // glibc before 2.34 has it in another library: then its time is the champion's.
+        }
     }
 
     /// <summary>Called in the thread before it ends: its clock ends with it.</summary>

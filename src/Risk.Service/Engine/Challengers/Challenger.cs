@@ -34,7 +34,7 @@ public sealed class Challenger : IDisposable
     private readonly BackgroundThread _time = new();
     private readonly Lock _gate = new();
     private volatile Followed[] _followed = []; // replaced under the gate, never changed
-    private readonly ManualResetEventSlim _stop = new();
+    private readonly CancellationTokenSource _stop = new();
     private readonly long[,] _pairs = new long[s_outcomes, s_outcomes];
     private readonly Thread _thread;
     private long _cpuCharged, _wallCharged;
@@ -66,7 +66,7 @@ public sealed class Challenger : IDisposable
     /// <summary>The same by what the champion and by what the challenger said.</summary>
     public long Count(Outcome champion, Outcome challenger) => Interlocked.Read(ref _pairs[(int)champion, (int)challenger]);
 
-    /// <summary>Decisions made since the process started.</summary>
+    /// <summary>Decisions scored since the process started; those whose commit failed count again.</summary>
     public long Decisions => _pairs.Cast<long>().Sum();
 
     /// <summary>Of them, those where it said something else than the champion.</summary>
@@ -113,7 +113,7 @@ public sealed class Challenger : IDisposable
     /// <summary>The shard is being given away: its log may be closed at any moment. Any thread; returns at once.</summary>
     internal void Leave(Shard shard)
     {
-        foreach (Followed one in _followed.Where(f => f.Champion == shard)) { one.IsLeft = true; }
+        foreach (Followed one in _followed.Where(f => f.Champion == shard)) { one.Leaving.Cancel(); }
     }
 
     /// <summary>Waits until it has scored everything that is durable in the champion's logs, or cannot go on; nothing must be added to them any more.</summary>
@@ -165,7 +165,8 @@ public sealed class Challenger : IDisposable
 
     public void Dispose()
     {
-        _stop.Set();
+        _stop.Cancel();
+        foreach (Followed one in _followed.Where(f => f.Shard is null)) { one.Leaving.Cancel(); }
         _thread.Join();
         _stop.Dispose();
         Model.Dispose();
@@ -176,13 +177,22 @@ public sealed class Challenger : IDisposable
     private void Follow()
     {
         _time.Begin();
-        while (!_stop.IsSet)
+        try
         {
-            bool any = false;
-            foreach (Followed one in _followed) { any |= Step(one); }
-            if (!any) { _stop.Wait(IdleMillis); }
+            while (!_stop.IsCancellationRequested)
+            {
+                bool any = false;
+                foreach (Followed one in _followed) { any |= Step(one); }
+                if (!any) { _stop.Token.WaitHandle.WaitOne(IdleMillis); }
+            }
+            foreach (Followed one in _followed) { Close(one, save: true); }
         }
-        foreach (Followed one in _followed) { Close(one, save: true); }
+        catch (Exception bug)
+        {
+            // Whatever it is, it is not the champion's.
+            foreach (Followed one in _followed) { one.Problem = "BUG"; }
+            _tell(Stopped, $"{Name}: BUG: {bug}");
+        }
         _time.End();
     }
 
@@ -197,7 +207,7 @@ public sealed class Challenger : IDisposable
         if (one.Shard is null && (one.Champion.Log.DurableSize == 0 || _clock.NowMicros < one.RetryAt)) { return false; }
         try
         {
-            one.Shard ??= Open(one.Champion);
+            one.Shard ??= Open(one);
             bool any = one.Shard.Step(_isReproducible && !_isFinishing, _isReproducible, ChargeBatch);
             (one.Problem, one.RetryMicros) = (null, RetryFirstMicros);
             return any;
@@ -209,9 +219,9 @@ public sealed class Challenger : IDisposable
         }
     }
 
-    private ChallengerShard Open(Shard champion)
+    private ChallengerShard Open(Followed one)
     {
-        var shard = new ChallengerShard(champion.Partition, champion.Log, _champion, Options, Model, _given, _keys, _clock, _pairs);
+        var shard = new ChallengerShard(one.Champion.Partition, one.Champion.Log, _champion, Options, Model, _given, _keys, _clock, _pairs, one.Leaving.Token);
         if (_isReproducible)
         {
             lock (_charging) { _ledger = CostLedger.Modelled(_ledger.Book, _ledger.Machine.Machine, shard.Log.Size); }
@@ -249,7 +259,7 @@ public sealed class Challenger : IDisposable
                 shard.Save();
             }
         }
-        catch (Exception e) when (e is IOException or InvalidOperationException)
+        catch (Exception)
         {
             // It is opened again from what is durable.
         }
@@ -276,7 +286,10 @@ public sealed class Challenger : IDisposable
     {
         public Shard Champion { get; } = champion;
         public ChallengerShard? Shard { get; set; }
-        public volatile bool IsLeft;
+        public bool IsLeft => Leaving.IsCancellationRequested;
+
+        /// <summary>Set when the shard is given away, or the process ends. Of no timer, so there is nothing to dispose of.</summary>
+        public CancellationTokenSource Leaving { get; } = new();
         public string? Problem { get; set; }
         public long RetryAt { get; set; }
         public long RetryMicros { get; set; } = RetryFirstMicros;

@@ -20,6 +20,7 @@ internal sealed class ChallengerShard : IDisposable
     // Nobody waits for a commit of it, and each is a sync of the champion's disk.
     private const long CommitEveryMicros = 250_000;
     private const long SnapshotEvery = 500_000;
+    private const int SnapshotGrowthShare = 20;
 
     private readonly IDecisionLog _champion;
     private readonly Shard _own;
@@ -31,27 +32,31 @@ internal sealed class ChallengerShard : IDisposable
     private readonly RecordFlags[] _flags = new RecordFlags[BatchRows];
     private readonly int[] _outcomes = new int[BatchRows];
     private readonly int _viewCount;
+    private readonly byte[] _catalog;
     private readonly long[,] _pairs;
     private IDecisionLogReader? _reader;
     private SourcePosition _position;
+    private long _scored; // behind the last batch that was appended; the position runs ahead while one is read
     private long _committedAt;
     private bool _isDirty;
 
     /// <param name="champion">Only what is durable in it is read; must have an entry.</param>
     /// <param name="pairs">Counts what the champion and the challenger said, by the numbers of <see cref="Core.Decisions.Outcome"/>.</param>
-    public ChallengerShard(int partition, IDecisionLog champion, StreamDefinition championDefinition, ChallengerOptions options, ServingModel model, GivenColumns given, KeyRing keys, EngineClock clock, long[,] pairs)
+    /// <param name="leaving">Ends the rebuilding of its state.</param>
+    public ChallengerShard(int partition, IDecisionLog champion, StreamDefinition championDefinition, ChallengerOptions options, ServingModel model, GivenColumns given, KeyRing keys, EngineClock clock, long[,] pairs, CancellationToken leaving)
     {
         _champion = champion;
         _given = given;
         _clock = clock;
         _pairs = pairs;
+        string champions = NameOf(champion);
         var tokens = new TransactionKeys(options.Definition.Schema.Name, keys.Secret);
         IDecisionLog log = options.OpenLog(partition);
         try
         {
             var path = new ScoringPath(options.Definition, model.Champion, model.Ladder, model.Shap, labels: null, keys.Secret, new RecordIdentity(champion.Origin, partition, RecordIdentity.Challenger, ""), FeatureScope.Beyond(given));
             var snapshots = new StateSnapshots(options.Snapshots(partition), options.Definition, log, SnapshotEvery, championDefinition.Catalog.Digest);
-            _own = new Shard(partition, path, log, snapshots, NoDeadLetters.Instance, tokens, BatchRows, clock);
+            _own = new Shard(partition, path, log, snapshots, NoDeadLetters.Instance, tokens, BatchRows, clock, progress: (_, _) => leaving.ThrowIfCancellationRequested());
         }
         catch
         {
@@ -59,10 +64,12 @@ internal sealed class ChallengerShard : IDisposable
             throw;
         }
         From = log.Size;
-        _position = SourcePosition.Decode(log.LastPosition, NameOf(champion));
+        _position = SourcePosition.Decode(log.LastPosition, champions);
+        _scored = _position.Line;
         _codec = new TransactionCodec(options.Definition.Schema, tokens);
         _batch = _own.Path.CreateBatch(BatchRows);
         _viewCount = championDefinition.Catalog.Count;
+        _catalog = championDefinition.Catalog.Digest;
         _views = new float[BatchRows * _viewCount];
         if (_position.Line <= champion.DurableSize && (_position.Line > 0 || log.LastPosition.IsEmpty)) { return; }
         _own.Dispose();
@@ -81,8 +88,8 @@ internal sealed class ChallengerShard : IDisposable
     /// <summary>Entries of its log when it was opened.</summary>
     public long From { get; }
 
-    /// <summary>Durable decisions of the champion that it has not scored.</summary>
-    public long Behind => _champion.DurableSize - _position.Line;
+    /// <summary>Durable decisions of the champion that it has not scored. On any thread.</summary>
+    public long Behind => _champion.DurableSize - Volatile.Read(ref _scored);
 
     /// <summary>Scores the next batch; false when there is none.</summary>
     /// <param name="wholeBatches">A batch that is not full is left for later, so that where batches end does not depend on when one looks.</param>
@@ -93,6 +100,9 @@ internal sealed class ChallengerShard : IDisposable
         if (rows == 0 || (wholeBatches && rows < BatchRows))
         {
             Commit();
+            // It may hold a connection to the champion's database.
+            _reader?.Dispose();
+            _reader = null;
             return false;
         }
         Read(rows);
@@ -108,7 +118,8 @@ internal sealed class ChallengerShard : IDisposable
         _own.Log.Commit();
         _committedAt = _clock.NowMicros;
         _isDirty = false;
-        _own.OfferSnapshot();
+        // Here and now: a thread of the pool that began here would stay behind all others.
+        _own.SaveSnapshotIf(Math.Max(SnapshotEvery, Log.Size / SnapshotGrowthShare));
     }
 
     /// <summary>Keeps the state, so that the next opening is quick; everything must be durable.</summary>
@@ -142,7 +153,7 @@ internal sealed class ChallengerShard : IDisposable
         if (DecisionRecordCodec.Read(entry, out DecisionRecord record) != RecordFault.None) { throw new DecisionLogException(LogCodes.Corrupt, $"entry {_position.Line} of {_champion.Origin} cannot be read"); }
         if (record.Kind != RecordKind.Decision || payload.IsEmpty) { return; }
         int row = _batch.Transactions.Count;
-        if (PrivatePayloadCodec.Read(payload, out PrivatePayload parts) != RecordFault.None || parts.FeatureCount != _viewCount || !_codec.Append(parts.Transaction, record.Sequence, record.EventTimeMicros, _batch.Transactions))
+        if (PrivatePayloadCodec.Read(payload, out PrivatePayload parts) != RecordFault.None || parts.FeatureCount != _viewCount || !record.CatalogDigest.SequenceEqual(_catalog) || !_codec.Append(parts.Transaction, record.Sequence, record.EventTimeMicros, _batch.Transactions))
         {
             throw new DecisionLogException(LogCodes.Other, $"entry {record.Sequence} of {_champion.Origin} is of another schema or catalog than the champion's now; move the challenger's log away, and begin with a new one of the champion");
         }
@@ -165,6 +176,7 @@ internal sealed class ChallengerShard : IDisposable
         _batch.Group.SetPosition(_position.Encode());
         Log.Append(_batch.Group);
         _isDirty = true;
+        Volatile.Write(ref _scored, _position.Line);
         for (int k = 0; k < rows; k++) { Interlocked.Increment(ref _pairs[_outcomes[k], (int)_batch.Outcome(k)]); }
     }
 
