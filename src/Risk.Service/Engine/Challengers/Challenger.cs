@@ -208,7 +208,7 @@ public sealed class Challenger : IDisposable
         try
         {
             one.Shard ??= Open(one);
-            bool any = one.Shard.Step(_isReproducible && !_isFinishing, _isReproducible, ChargeBatch);
+            bool any = one.Shard.Step(_isFinishing, _isReproducible && !_isFinishing, _isReproducible, ChargeBatch);
             (one.Problem, one.RetryMicros) = (null, RetryFirstMicros);
             return any;
         }

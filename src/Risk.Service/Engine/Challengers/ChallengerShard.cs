@@ -18,7 +18,7 @@ internal sealed class ChallengerShard : IDisposable
 {
     public const int BatchRows = 512;
     // Nobody waits for a commit of it, and each is a sync of the champion's disk.
-    private const long CommitEveryMicros = 250_000;
+    private const long CommitEveryMicros = 1_000_000;
     private const long SnapshotEvery = 500_000;
     private const int SnapshotGrowthShare = 20;
 
@@ -92,14 +92,15 @@ internal sealed class ChallengerShard : IDisposable
     public long Behind => _champion.DurableSize - Volatile.Read(ref _scored);
 
     /// <summary>Scores the next batch; false when there is none.</summary>
+    /// <param name="isFinishing">Somebody waits: what is scored is committed as soon as there is nothing more.</param>
     /// <param name="wholeBatches">A batch that is not full is left for later, so that where batches end does not depend on when one looks.</param>
     /// <param name="charge">What a batch of so many rows has cost.</param>
-    public bool Step(bool wholeBatches, bool isReproducible, Func<int, (Cost Cost, byte[] Method)> charge)
+    public bool Step(bool isFinishing, bool wholeBatches, bool isReproducible, Func<int, (Cost Cost, byte[] Method)> charge)
     {
         long rows = Math.Min(BatchRows, Behind);
         if (rows == 0 || (wholeBatches && rows < BatchRows))
         {
-            Commit();
+            CommitIfDue(isFinishing);
             // It may hold a connection to the champion's database.
             _reader?.Dispose();
             _reader = null;
@@ -107,8 +108,13 @@ internal sealed class ChallengerShard : IDisposable
         }
         Read(rows);
         Score(isReproducible, charge);
-        if (_clock.NowMicros - _committedAt >= CommitEveryMicros) { Commit(); }
+        CommitIfDue(isNow: false);
         return true;
+    }
+
+    private void CommitIfDue(bool isNow)
+    {
+        if (isNow || _clock.NowMicros - _committedAt >= CommitEveryMicros) { Commit(); }
     }
 
     /// <summary>Makes durable what was scored.</summary>
