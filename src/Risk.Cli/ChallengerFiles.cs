@@ -29,17 +29,26 @@ internal static class ChallengerFiles
         })];
 
     /// <summary>Of a serving process: a store of its own beside the champion's, a log a partition.</summary>
-    public static IReadOnlyList<(ChallengerOptions Options, IDecisionStore Store)> OfService(ServeConfiguration configuration, StreamDefinition champion, KeyRing keys, string directory)
+    public static ChallengerStores OfService(ServeConfiguration configuration, StreamDefinition champion, KeyRing keys, string directory)
     {
         Distinct([.. configuration.Challengers.Select(c => c.Model)], "challengers");
-        return [.. configuration.Challengers.Select(each =>
+        var stores = new ChallengerStores();
+        try
         {
-            (StreamDefinition definition, ModelBundle bundle) = Load(each.Model, champion);
-            string own = DirectoryOf(directory, each.Model);
-            Directory.CreateDirectory(own);
-            IDecisionStore store = StoreFiles.Open(configuration.Store, OriginOf(champion, each.Model)["risk/".Length..], keys, own, configuration.Keys ?? directory);
-            return (new ChallengerOptions(NameOf(each.Model), definition, bundle, own, partition => store.Open(partition, ""), store.Snapshots), store);
-        })];
+            foreach (string name in configuration.Challengers.Select(c => c.Model))
+            {
+                (StreamDefinition definition, ModelBundle bundle) = Load(name, champion);
+                string own = Directory.CreateDirectory(DirectoryOf(directory, name)).FullName;
+                IDecisionStore store = StoreFiles.Open(configuration.Store, OriginOf(champion, name)["risk/".Length..], keys, own, configuration.Keys ?? directory);
+                stores.Add(new ChallengerOptions(NameOf(name), definition, bundle, own, partition => store.Open(partition, ""), store.Snapshots), store);
+            }
+            return stores;
+        }
+        catch
+        {
+            stores.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The directories of a run's challengers, by name: in the run's own, or beside it where it is a partition of <c>risk serve</c>.</summary>
@@ -70,4 +79,21 @@ internal static class ChallengerFiles
         StreamDefinition definition = StreamFiles.Load(name).Definition;
         return (definition, ModelFiles.Load(definition));
     }
+}
+
+/// <summary>The challengers of a serving process and the stores they keep; for as long as the process serves.</summary>
+internal sealed class ChallengerStores : IDisposable
+{
+    private readonly List<ChallengerOptions> _options = [];
+    private readonly List<IDecisionStore> _stores = [];
+
+    public IReadOnlyList<ChallengerOptions> Options => _options;
+
+    public void Add(ChallengerOptions options, IDecisionStore store)
+    {
+        _options.Add(options);
+        _stores.Add(store);
+    }
+
+    public void Dispose() => _stores.ForEach(store => store.Dispose());
 }

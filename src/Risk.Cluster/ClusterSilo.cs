@@ -11,7 +11,6 @@ using Risk.Cluster.Membership;
 using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Service.Engine;
-using Risk.Service.Engine.Challengers;
 using Risk.Service.Serving;
 
 namespace Risk.Cluster;
@@ -29,7 +28,7 @@ internal static class ClusterSilo
         KeyRing keys = KeyRing.OpenOrCreate(configuration.Keys ?? directory);
         EnginePrices prices = PriceBookFile.ForEngine(configuration.Prices.Book, configuration.Prices.Machine);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, files.Definition.Schema.Name, keys, directory, configuration.Keys);
-        IReadOnlyList<(ChallengerOptions Options, IDecisionStore Store)> challengers = ChallengerFiles.OfService(configuration, files.Definition, keys, directory);
+        using ChallengerStores challengers = ChallengerFiles.OfService(configuration, files.Definition, keys, directory);
         var activations = new ShardActivations();
         IGrainFactory? grains = null;
         string name = string.Create(CultureInfo.InvariantCulture, $"{cluster.Host}:{cluster.SiloPort}");
@@ -40,7 +39,7 @@ internal static class ClusterSilo
             AskOwner = (partition, message, cancellation) => AskOwner(grains, files.Definition.Schema.Name, partition, message, cancellation),
             PriceFaults = prices.Told,
             Profile = name => ProfileFile.Find(name, Console.Error.WriteLine),
-            Challengers = [.. challengers.Select(c => c.Options)],
+            Challengers = challengers.Options,
         };
         (ServeHost? engine, ModelRefusal? refusal) = await ServeHost.Start(options, CancellationToken.None);
         if (engine is null)
@@ -62,7 +61,6 @@ internal static class ClusterSilo
             // Stopping deactivates every grain, which drains its shard.
             await host.WaitForShutdownAsync();
         }
-        foreach ((_, IDecisionStore own) in challengers) { own.Dispose(); }
         return 0;
     }
 

@@ -6,7 +6,6 @@ using Risk.Core.Log;
 using Risk.Core.Models;
 using Risk.Core.Transactions;
 using Risk.Service.Engine;
-using Risk.Service.Engine.Challengers;
 using Risk.Service.Serving;
 using Risk.Streams;
 using Risk.Streams.Kafka;
@@ -67,12 +66,12 @@ internal static class ServeVerb
         KafkaSettings? kafka = Kafka(configuration.Kafka);
         EnginePrices prices = PriceBookFile.ForEngine(configuration.Prices.Book, configuration.Prices.Machine);
         using IDecisionStore store = StoreFiles.Open(configuration.Store, definition.Schema.Name, keys, directory, configuration.Keys);
-        IReadOnlyList<(ChallengerOptions Options, IDecisionStore Store)> challengers = ChallengerFiles.OfService(configuration, definition, keys, directory);
+        using ChallengerStores challengers = ChallengerFiles.OfService(configuration, definition, keys, directory);
         var options = new ServeOptions(configuration, definition, ModelFiles.Load(definition), keys, store, kafka, prices.Book, prices.Machine, token => WarmUp(files, token))
         {
             PriceFaults = prices.Told,
             Profile = name => ProfileFile.Find(name, context.Output.Note),
-            Challengers = [.. challengers.Select(c => c.Options)],
+            Challengers = challengers.Options,
         };
 
         (ServeHost? host, ModelRefusal? refusal) = await ServeHost.Start(options, context.Cancellation);
@@ -89,7 +88,6 @@ internal static class ServeVerb
                 context.Output.Note("stopping: what was taken is being decided and committed");
             }
         }
-        foreach ((_, IDecisionStore own) in challengers) { own.Dispose(); }
         return ExitCode.Done;
     }
 

@@ -18,21 +18,15 @@ internal static class ChallengerMetrics
             challengers.SelectMany(c => c.State.Select(s => (Of(c, s.Partition), s.Problem is null ? 1.0 : 0.0))));
         ServeMetrics.Gauge(text, "risk_challenger_behind_decisions", "Durable decisions of the champion that the challenger has not scored.",
             challengers.SelectMany(c => c.State.Select(s => (Of(c, s.Partition), (double)s.Behind))));
-        Counter(text, "risk_challenger_decisions_total", "What the challenger would have decided, by what the champion decided.",
+        ServeMetrics.Counter(text, "risk_challenger_decisions_total", "What the challenger would have decided, by what the champion decided.",
             challengers.SelectMany(c => s_outcomes.SelectMany(champion => s_outcomes.Select(own => ($"{Of(c)},champion=\"{champion.Name()}\",outcome=\"{own.Name()}\"", (double)c.Count(champion, own))))));
         (Challenger Challenger, MeteredRun Costs)[] costs = [.. challengers.Select(c => (c, c.Costs())).Where(c => c.Item2.IsPriced)];
         if (costs.Length == 0) { return; }
-        Counter(text, "risk_challenger_cost_money_total", "Cost of the challenger; the champion's does not hold it.", costs.Select(c => (Of(c.Challenger), (double)c.Costs.Total.Money)));
-        Counter(text, "risk_challenger_energy_joules_total", "Energy of the challenger, the same way.", costs.Select(c => (Of(c.Challenger), c.Costs.Total.Joules)));
+        ServeMetrics.Counter(text, "risk_challenger_cost_money_total", "Cost of the challenger; the champion's does not hold it.", costs.Select(c => (Of(c.Challenger), (double)c.Costs.Total.Money)));
+        ServeMetrics.Counter(text, "risk_challenger_energy_joules_total", "Energy of the challenger, the same way.", costs.Select(c => (Of(c.Challenger), c.Costs.Total.Joules)));
     }
 
     private static string Of(Challenger challenger) => $"challenger=\"{challenger.Name}\",model=\"{challenger.Model.Champion.Reference}\"";
 
     private static string Of(Challenger challenger, int partition) => string.Create(CultureInfo.InvariantCulture, $"{Of(challenger)},partition=\"{partition}\"");
-
-    private static void Counter(StringBuilder text, string name, string help, IEnumerable<(string Labels, double Value)> values)
-    {
-        ServeMetrics.Head(text, name, "counter", help);
-        foreach ((string labels, double value) in values) { ServeMetrics.Line(text, name, labels, value); }
-    }
 }

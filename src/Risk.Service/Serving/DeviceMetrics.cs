@@ -28,29 +28,29 @@ internal static class DeviceMetrics
         ServeMetrics.Gauge(text, "risk_device_batch_size", "Rows of the device's last batch.", devices.Select(d => (d.Labels, (double)d.Of.LastBatch)));
         Batches(text, devices);
         ServeMetrics.Gauge(text, "risk_device_queue_batches", "Batches on their way through the process. No label of a device: there is one queue before all of them, and a batch gets its device when its turn comes.", [("", host.Pipeline.Waiting)]);
-        Counter(text, "risk_device_compute_seconds_total", "Time in calls that were scored.", devices.Select(d => (d.Labels, d.Of.ComputeMicros / 1e6)));
-        Counter(text, "risk_device_failed_seconds_total", "Time in calls that came to nothing.", devices.Select(d => (d.Labels, d.Of.FailedMicros / 1e6)));
-        Counter(text, "risk_device_failures_total", "Batches offered that came to nothing.", devices.Select(d => (d.Labels, (double)d.Of.Failures)));
-        Counter(text, "risk_device_losses_total", "Times that the device was lost.", devices.Select(d => (d.Labels, (double)d.Of.Losses)));
-        Counter(text, "risk_device_hangs_total", "Of the losses, those where it neither answered nor failed in its time.", devices.Select(d => (d.Labels, (double)d.Of.Hangs)));
-        Counter(text, "risk_device_recoveries_total", "Times that it came back.", devices.Select(d => (d.Labels, (double)d.Of.Recoveries)));
-        Counter(text, "risk_device_hedges_total", "Batches that were run on the processor too, because the device was late with them; lost where the processor's answer was first.",
+        ServeMetrics.Counter(text, "risk_device_compute_seconds_total", "Time in calls that were scored.", devices.Select(d => (d.Labels, d.Of.ComputeMicros / 1e6)));
+        ServeMetrics.Counter(text, "risk_device_failed_seconds_total", "Time in calls that came to nothing.", devices.Select(d => (d.Labels, d.Of.FailedMicros / 1e6)));
+        ServeMetrics.Counter(text, "risk_device_failures_total", "Batches offered that came to nothing.", devices.Select(d => (d.Labels, (double)d.Of.Failures)));
+        ServeMetrics.Counter(text, "risk_device_losses_total", "Times that the device was lost.", devices.Select(d => (d.Labels, (double)d.Of.Losses)));
+        ServeMetrics.Counter(text, "risk_device_hangs_total", "Of the losses, those where it neither answered nor failed in its time.", devices.Select(d => (d.Labels, (double)d.Of.Hangs)));
+        ServeMetrics.Counter(text, "risk_device_recoveries_total", "Times that it came back.", devices.Select(d => (d.Labels, (double)d.Of.Recoveries)));
+        ServeMetrics.Counter(text, "risk_device_hedges_total", "Batches that were run on the processor too, because the device was late with them; lost where the processor's answer was first.",
             devices.SelectMany(d => new[] { ($"{d.Labels},outcome=\"lost\"", (double)d.Of.HedgesLost), ($"{d.Labels},outcome=\"answered\"", (double)(d.Of.Hedges - d.Of.HedgesLost)) }));
-        Counter(text, "risk_device_set_asides_total", "Times that the device got no work for a while, because it was late with too many batches in a row.", devices.Select(d => (d.Labels, (double)d.Of.SetAsides)));
-        Counter(text, "nv_inference_request_success", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
+        ServeMetrics.Counter(text, "risk_device_set_asides_total", "Times that the device got no work for a while, because it was late with too many batches in a row.", devices.Select(d => (d.Labels, (double)d.Of.SetAsides)));
+        ServeMetrics.Counter(text, "nv_inference_request_success", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
         // As Triton: rejected before it was a row of a batch, or failed where it ran.
-        Counter(text, "nv_inference_request_failure", "Requests that failed. REJECTED: turned away by this process, or not answered by their deadline. BACKEND: rows that a device came to nothing with; they were scored elsewhere, or decided by rules, unless the records say otherwise.",
+        ServeMetrics.Counter(text, "nv_inference_request_failure", "Requests that failed. REJECTED: turned away by this process, or not answered by their deadline. BACKEND: rows that a device came to nothing with; they were scored elsewhere, or decided by rules, unless the records say otherwise.",
         [
             ($"{model},reason=\"REJECTED\"", host.Counters.Read("risk_faults_total", "code=\"OVERLOAD\"") + host.Counters.Read("risk_faults_total", "code=\"DEADLINE_EXCEEDED\"")),
             .. devices.Select(d => ($"{model},{d.Labels},reason=\"BACKEND\"", (double)d.Of.FailedRows)),
         ]);
-        Counter(text, "nv_inference_count", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
-        Counter(text, "nv_inference_exec_count", "Batches scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Batches)));
-        Counter(text, "nv_inference_compute_infer_duration_us", "Time in the model, summed over the rows.", devices.Select(d => ($"{model},{d.Labels}", Math.Floor(d.Of.RequestMicros))));
+        ServeMetrics.Counter(text, "nv_inference_count", "Rows scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Rows)));
+        ServeMetrics.Counter(text, "nv_inference_exec_count", "Batches scored.", devices.Select(d => ($"{model},{d.Labels}", (double)d.Of.Batches)));
+        ServeMetrics.Counter(text, "nv_inference_compute_infer_duration_us", "Time in the model, summed over the rows.", devices.Select(d => ($"{model},{d.Labels}", Math.Floor(d.Of.RequestMicros))));
         LatencyHistogram total = host.Pipeline.Latencies.Total;
-        Counter(text, "nv_inference_request_duration_us", "From the arrival of a transaction to its durable decision, which is more than scoring.", [(model, Math.Floor(total.Mean * total.Count))]);
+        ServeMetrics.Counter(text, "nv_inference_request_duration_us", "From the arrival of a transaction to its durable decision, which is more than scoring.", [(model, Math.Floor(total.Mean * total.Count))]);
         LatencyHistogram waits = host.Pipeline.Latencies[StageLatencies.Names[0]];
-        Counter(text, "nv_inference_queue_duration_us", "Time that transactions waited for their batch to close.", [(model, Math.Floor(waits.Mean * waits.Count))]);
+        ServeMetrics.Counter(text, "nv_inference_queue_duration_us", "Time that transactions waited for their batch to close.", [(model, Math.Floor(waits.Mean * waits.Count))]);
         if (costs.IsPriced) { Costs(text, costs); }
         if (host.Model.Devices.Count > 0)
         {
@@ -82,14 +82,8 @@ internal static class DeviceMetrics
             .. costs.Devices.SelectMany(device => new[] { ("active", device.Active), ("idle", device.Idle), ("waste", device.Waste) }
                 .Select(part => ($"device=\"{device.Name}\",part=\"{part.Item1}\"", part.Item2))),
         ];
-        Counter(text, "risk_device_energy_joules_total", "Energy of the device, at the site's meter: computing, idle, or for nothing (padding, failed runs, lost hedges, warm-up).", parts.Select(p => (p.Labels, p.Cost.Joules)));
-        Counter(text, "risk_device_cost_money_total", $"Cost of the device in {costs.Currency}, the same parts.", parts.Select(p => (p.Labels, (double)p.Cost.Money)));
-        Counter(text, "nv_energy_consumption", "Energy of the accelerator, joules.", costs.Devices.Skip(1).Select(device => ($"device=\"{device.Name}\"", device.Total.Joules)));
-    }
-
-    private static void Counter(StringBuilder text, string name, string help, IEnumerable<(string Labels, double Value)> values)
-    {
-        ServeMetrics.Head(text, name, "counter", help);
-        foreach ((string labels, double value) in values) { ServeMetrics.Line(text, name, labels, value); }
+        ServeMetrics.Counter(text, "risk_device_energy_joules_total", "Energy of the device, at the site's meter: computing, idle, or for nothing (padding, failed runs, lost hedges, warm-up).", parts.Select(p => (p.Labels, p.Cost.Joules)));
+        ServeMetrics.Counter(text, "risk_device_cost_money_total", $"Cost of the device in {costs.Currency}, the same parts.", parts.Select(p => (p.Labels, (double)p.Cost.Money)));
+        ServeMetrics.Counter(text, "nv_energy_consumption", "Energy of the accelerator, joules.", costs.Devices.Skip(1).Select(device => ($"device=\"{device.Name}\"", device.Total.Joules)));
     }
 }

@@ -222,7 +222,7 @@ public sealed record PriceConfiguration
     public string? Machine { get; init; }
 }
 
-/// <summary>A model that scores what the champion has decided, on processor time that nothing else wants.</summary>
+/// <summary>A model that scores what the champion has decided, on a thread of low priority.</summary>
 public sealed record ChallengerConfiguration
 {
     /// <summary>A stream that reads the same transactions (its features, its model, its policy), or <c>name@version</c>: the champion's stream with another model.</summary>

@@ -93,9 +93,13 @@ internal static class ServeMetrics
 
     private static string Of(int partition) => string.Create(CultureInfo.InvariantCulture, $"partition=\"{partition}\"");
 
-    internal static void Gauge(StringBuilder text, string name, string help, IEnumerable<(string Labels, double Value)> values)
+    internal static void Gauge(StringBuilder text, string name, string help, IEnumerable<(string Labels, double Value)> values) => Family(text, name, "gauge", help, values);
+
+    internal static void Counter(StringBuilder text, string name, string help, IEnumerable<(string Labels, double Value)> values) => Family(text, name, "counter", help, values);
+
+    private static void Family(StringBuilder text, string name, string type, string help, IEnumerable<(string Labels, double Value)> values)
     {
-        Head(text, name, "gauge", help);
+        Head(text, name, type, help);
         foreach ((string labels, double value) in values) { Line(text, name, labels, value); }
     }
 

@@ -10,7 +10,7 @@ using Risk.Service.Costs;
 namespace Risk.Service.Engine.Challengers;
 
 /// <summary>
-/// One challenger of a process: its model on a thread of its own, of the lowest priority, behind the logs of the shards that
+/// One challenger of a process: its model on a thread of its own, of low priority, behind the logs of the shards that
 /// are here. It shares nothing with the champion's path: no queue, no lock that is held while it computes, no device. Whatever
 /// goes wrong with it is told, tried again, and is nobody else's trouble.
 /// </summary>
@@ -63,11 +63,11 @@ public sealed class Challenger : IDisposable
     public DeviceRoutes Routes { get; }
     public string Name => Options.Name;
 
-    /// <summary>The same by what the champion and by what the challenger said.</summary>
-    public long Count(Outcome champion, Outcome challenger) => Interlocked.Read(ref _pairs[(int)champion, (int)challenger]);
-
     /// <summary>Decisions scored since the process started; those whose commit failed count again.</summary>
     public long Decisions => _pairs.Cast<long>().Sum();
+
+    /// <summary>Of them, those of which the champion said the one and it the other.</summary>
+    public long Count(Outcome champion, Outcome challenger) => Interlocked.Read(ref _pairs[(int)champion, (int)challenger]);
 
     /// <summary>Of them, those where it said something else than the champion.</summary>
     public long OtherOutcomes => Decisions - Enumerable.Range(0, s_outcomes).Sum(o => _pairs[o, o]);
@@ -118,7 +118,7 @@ public sealed class Challenger : IDisposable
 
     /// <summary>Waits until it has scored everything that is durable in the champion's logs, or cannot go on; nothing must be added to them any more.</summary>
     /// <param name="progress">Told how many decisions there are left.</param>
-    /// <returns>Code and sentence of what keeps it; null when it is done.</returns>
+    /// <returns>The code of what keeps it; null when it is done.</returns>
     public string? Finish(Action<long> progress, CancellationToken cancellation)
     {
         _isFinishing = true;
